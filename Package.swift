@@ -1,0 +1,104 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let features: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+/// C is for SIMD kernels and small system shims; -O3 because the inner loops live there.
+let cSettings: [CSetting] = [
+    .unsafeFlags(["-std=c11", "-O3", "-fno-math-errno", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"])
+]
+
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+]
+let http: [Target.Dependency] = [
+    .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+    .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+]
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+/// A target of ours and its test target. The dependencies here are the architecture: see docs/architecture.md.
+func room(_ name: String, _ dependencies: Target.Dependency..., packages: [Target.Dependency] = []) -> [Target] {
+    let all = dependencies + packages
+    return [
+        .target(name: name, dependencies: all, swiftSettings: features),
+        .testTarget(
+            name: name + "Tests",
+            dependencies: all + [.byName(name: name)] + extraTestDependencies[name, default: []],
+            exclude: fixtures[name, default: []],
+            swiftSettings: features),
+    ]
+}
+
+/// What the tests of a target need beyond the target's own dependencies.
+let extraTestDependencies: [String: [Target.Dependency]] = [
+    "Engine": ["EngineTesting", "Kernels"],
+    "Generation": ["EngineTesting", "Models", "Kernels"],
+    "Observability": ["EngineTesting", "Models"],
+    "Server": ["EngineTesting", "Engine", "Models", httpClient] + nio,
+]
+
+/// Golden files live beside the tests that read them.
+let fixtures: [String: [String]] = [:]
+
+var targets: [Target] = [
+    .target(name: "CSystem", cSettings: cSettings),
+    .target(name: "CKernels", cSettings: cSettings),
+]
+targets += room("Primitives")
+targets += room("JSON")
+targets += room("Telemetry")
+targets += room("Kernels", "CKernels")
+targets += room("ModelFiles", "JSON")
+targets += room("Tokenization", "JSON", "Primitives")
+targets += room("Templating", "JSON")
+targets += room("OpenAI", "JSON")
+targets += room("Scheduling", "Primitives")
+targets += room("Models", "Kernels", "ModelFiles", "Primitives")
+targets += room("Sampling", "Kernels", "Primitives")
+targets += room("Engine", "Models", "Scheduling", "Sampling", "Primitives")
+targets += room(
+    "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
+targets += room("Observability", "Engine", "Telemetry", "Primitives", packages: [log])
+targets += room(
+    "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives", "CSystem",
+    packages: [hummingbird, log, .product(name: "HummingbirdCore", package: "hummingbird")] + nio + http)
+targets += room(
+    "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles",
+    "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CSystem",
+    packages: [argumentParser, log, httpClient])
+targets += [
+    .executableTarget(
+        name: "pagoda", dependencies: ["PagodaCLI"], swiftSettings: features,
+        linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
+    .target(
+        name: "EngineTesting",
+        dependencies: ["Engine", "Models", "ModelFiles", "Kernels", "Scheduling", "Sampling", "Primitives"],
+        swiftSettings: features),
+]
+
+let package = Package(
+    name: "pagoda",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+    ],
+    targets: targets,
+    swiftLanguageModes: [.v6]
+)

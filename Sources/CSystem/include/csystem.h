@@ -1,0 +1,12 @@
+// Small system calls that Swift cannot reach.
+#ifndef PAGODA_CSYSTEM_H
+#define PAGODA_CSYSTEM_H
+
+/// Bounds the allocator's arenas and returns freed memory early, so that resident memory stays near what is in use.
+/// Call once, first in main.
+void pg_configure_allocator(void);
+
+/// Returns free heap memory to the system.
+void pg_trim_heap(void);
+
+#endif

@@ -1,0 +1,27 @@
+// What is asked of the engine: tokens in.
+
+public import Primitives
+public import Sampling
+
+/// One prompt and how to continue it. `sampleCount` continuations share the prompt's blocks.
+public struct EngineRequest: Sendable {
+    public var id: RequestID
+    /// Not empty, every id inside the vocabulary, shorter than the engine's `maxModelLength`.
+    public var promptTokenIDs: [TokenID]
+    public var parameters: SamplingParameters
+    /// How many continuations (`n`), at least 1.
+    public var sampleCount = 1
+    /// Lower goes first, under the priority policy alone.
+    public var priority = 0
+    /// Nil: none; 0: only the prompt token's own; k: the k most likely ones as well.
+    public var promptLogprobCount: Int?
+    /// When the client's request came in; TTFT and latency count from here.
+    public var arrival: Instant
+
+    public init(id: RequestID, promptTokenIDs: [TokenID], parameters: SamplingParameters, arrival: Instant = .now()) {
+        self.id = id
+        self.promptTokenIDs = promptTokenIDs
+        self.parameters = parameters
+        self.arrival = arrival
+    }
+}
