@@ -53,7 +53,7 @@ let extraTestDependencies: [String: [Target.Dependency]] = [
 let fixtures: [String: [String]] = [:]
 
 var targets: [Target] = [
-    .target(name: "CSystem", cSettings: cSettings),
+    .target(name: "CPlatform", cSettings: cSettings),
     .target(name: "CKernels", cSettings: cSettings),
 ]
 targets += room("Primitives")
@@ -72,11 +72,11 @@ targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room("Observability", "Engine", "Telemetry", "Primitives", packages: [log])
 targets += room(
-    "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives", "CSystem",
+    "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives", "CPlatform",
     packages: [hummingbird, log, .product(name: "HummingbirdCore", package: "hummingbird")] + nio + http)
 targets += room(
     "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles",
-    "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CSystem",
+    "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
     packages: [argumentParser, log, httpClient])
 targets += [
     .executableTarget(

@@ -1,4 +1,4 @@
-#include "csystem.h"
+#include "cplatform.h"
 
 #if defined(__GLIBC__) || defined(__linux__)
 #include <malloc.h>

@@ -1,6 +1,6 @@
 // Small system calls that Swift cannot reach.
-#ifndef PAGODA_CSYSTEM_H
-#define PAGODA_CSYSTEM_H
+#ifndef PAGODA_CPLATFORM_H
+#define PAGODA_CPLATFORM_H
 
 /// Bounds the allocator's arenas and returns freed memory early, so that resident memory stays near what is in use.
 /// Call once, first in main.
