@@ -8,6 +8,8 @@ public struct JSONStyle: Sendable, Equatable {
     public var indentation: Int?
     public var escapesNonASCII = false
     public var sortsKeys = false
+    /// Which of the two ways of writing very large and very small numbers; the value is the same.
+    var numberFormat = NumberFormat.compact
 
     public init(itemSeparator: String, keySeparator: String, indentation: Int? = nil) {
         self.itemSeparator = itemSeparator
@@ -19,7 +21,10 @@ public struct JSONStyle: Sendable, Equatable {
 
     /// `json.dumps(value, ensure_ascii=False, indent=indentation)`.
     public static func python(indentation: Int? = nil) -> JSONStyle {
-        JSONStyle(itemSeparator: indentation == nil ? ", " : ",", keySeparator: ": ", indentation: indentation)
+        let itemSeparator = indentation == nil ? ", " : ","
+        var style = JSONStyle(itemSeparator: itemSeparator, keySeparator: ": ", indentation: indentation)
+        style.numberFormat = .python
+        return style
     }
 }
 
@@ -44,7 +49,7 @@ struct JSONSerializer {
         case .null: bytes.append(contentsOf: "null".utf8)
         case .bool(let value): bytes.append(contentsOf: (value ? "true" : "false").utf8)
         case .integer(let value): bytes.append(contentsOf: String(value).utf8)
-        case .number(let value): JSONWriter.appendNumber(value, to: &bytes)
+        case .number(let value): bytes.append(contentsOf: style.numberFormat.text(of: value).utf8)
         case .string(let value): append(value, to: &bytes)
         case .array(let elements):
             appendContainer("[", "]", of: elements, to: &bytes, level: level) { element, bytes in

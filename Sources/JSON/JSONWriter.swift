@@ -106,13 +106,9 @@ public struct JSONWriter: Sendable {
         }
     }
 
-    /// See `value(_:)`. Exponents begin where Python's do, at 1e16 and below 1e-4.
+    /// See `value(_:)`.
     public static func appendNumber(_ value: Double, to bytes: inout [UInt8]) {
-        guard value.isFinite else {
-            bytes.append(contentsOf: "null".utf8)
-            return
-        }
-        bytes.append(contentsOf: value.pythonDescription.utf8)
+        bytes.append(contentsOf: NumberFormat.compact.text(of: value).utf8)
     }
 
     private static func needsEscape(_ byte: UInt8) -> Bool {
@@ -138,19 +134,5 @@ public struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "u"))
         bytes.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: 4 - digits.utf8.count))
         bytes.append(contentsOf: digits.utf8)
-    }
-}
-
-extension Double {
-    /// What Python's `repr` gives. Swift's differs only in that it turns to exponents later, at 2⁵⁴.
-    var pythonDescription: String {
-        let text = description
-        guard magnitude >= 1e16, magnitude < 0x1p55, !text.contains("e") else { return text }
-        let sign = self < 0 ? "-" : ""
-        let digits = String(UInt64(magnitude))
-        var fraction = String(digits.dropFirst())
-        while fraction.hasSuffix("0") { fraction.removeLast() }
-        let head = String(digits.prefix(1))
-        return sign + head + (fraction.isEmpty ? "" : "." + fraction) + "e+\(digits.count - 1)"
     }
 }

@@ -48,18 +48,26 @@ import Testing
                 + #""b": [1, 2.5, true, null, {}], "c": []}"#)
     }
 
-    static let numbers: [(Double, String)] = [
-        (1, "1.0"), (-0.0, "-0.0"), (0.1, "0.1"), (100, "100.0"), (123456.789, "123456.789"), (1e15, "1000000000000000.0"),
-        (9_007_199_254_740_992, "9007199254740992.0"), (1e16, "1e+16"), (1.5e16, "1.5e+16"),
-        (12_345_678_901_234_568, "1.2345678901234568e+16"), (-18_000_000_000_000_000, "-1.8e+16"),
-        (18_014_398_509_481_984, "1.8014398509481984e+16"), (1e17, "1e+17"), (1e22, "1e+22"), (1e-4, "0.0001"),
-        (1e-5, "1e-05"), (1.25e-7, "1.25e-07"), (.greatestFiniteMagnitude, "1.7976931348623157e+308"),
-        (.leastNonzeroMagnitude, "5e-324"), (.infinity, "null"), (-.infinity, "null"), (.nan, "null"),
+    static let numbers: [(Double, compact: String, python: String)] = [
+        (1, "1.0", "1.0"), (-0.0, "-0.0", "-0.0"), (0.1, "0.1", "0.1"), (123456.789, "123456.789", "123456.789"),
+        (1e15, "1000000000000000.0", "1000000000000000.0"), (1e16, "1e+16", "1e+16"),
+        (9_007_199_254_740_992, "9007199254740992.0", "9007199254740992.0"),
+        (12_345_678_901_234_568, "1.2345678901234568e+16", "1.2345678901234568e+16"),
+        (-18_000_000_000_000_000, "-1.8e+16", "-1.8e+16"), (1e17, "1e+17", "1e+17"), (1e22, "1e+22", "1e+22"),
+        (0.00012345, "0.00012345", "0.00012345"), (1e-4, "0.0001", "0.0001"), (1e-5, "0.00001", "1e-05"),
+        (1.25e-5, "0.0000125", "1.25e-05"), (1e-6, "1e-6", "1e-06"), (9.999e-6, "9.999e-6", "9.999e-06"),
+        (-1.1920928244535389e-07, "-1.1920928244535389e-7", "-1.1920928244535389e-07"),
+        (.greatestFiniteMagnitude, "1.7976931348623157e+308", "1.7976931348623157e+308"),
+        (.leastNonzeroMagnitude, "5e-324", "5e-324"),
+        (.infinity, "null", "null"), (-.infinity, "null", "null"), (.nan, "null", "null"),
     ]
 
-    @Test("writes numbers as Python does, and null for what JSON has no word for", arguments: numbers)
-    func writesNumbers(value: Double, expected: String) {
-        #expect(JSONValue.number(value).serialized() == expected)
+    @Test("lays numbers out as pydantic and as Python do, and writes null for what JSON has no word for")
+    func writesNumbers() {
+        for (value, compact, python) in Self.numbers {
+            #expect(JSONValue.number(value).serialized() == compact)
+            #expect(JSONValue.number(value).serialized(style: .python()) == python)
+        }
     }
 
     @Test("reads back every number it writes")
@@ -70,6 +78,7 @@ import Testing
             let value = Double(bitPattern: state)
             guard value.isFinite else { continue }
             #expect(try JSONParser.parse(JSONValue.number(value).serialized()) == .number(value))
+            #expect(try JSONParser.parse(JSONValue.number(value).serialized(style: .python())) == .number(value))
         }
     }
 
