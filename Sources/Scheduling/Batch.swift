@@ -1,0 +1,77 @@
+// One step's plan, as a value.
+
+public import Primitives
+
+/// Names a sequence in its scheduler: an index, given to another sequence once this one has ended.
+@frozen
+public struct SequenceHandle: Hashable, Sendable {
+    public let index: Int
+
+    @inlinable
+    public init(index: Int) {
+        self.index = index
+    }
+}
+
+/// Which sequences compute how many tokens in a step, and what had to happen for it. Reused between steps.
+public struct Batch: Sendable, Equatable {
+    /// A sequence computes its tokens `start..<end`; its block table covers them.
+    @frozen
+    public struct Entry: Sendable, Equatable {
+        public var sequence: SequenceHandle
+        public var start: Int
+        public var count: Int
+        /// The logits of so many of the last rows are wanted.
+        public var logitCount: Int
+        /// The rows reach the end of what is known, so that the last one's logits give the next token.
+        public var samples: Bool
+
+        public init(sequence: SequenceHandle, start: Int, count: Int, logitCount: Int, samples: Bool) {
+            self.sequence = sequence
+            self.start = start
+            self.count = count
+            self.logitCount = logitCount
+            self.samples = samples
+        }
+
+        public var end: Int { start + count }
+    }
+
+    /// To be copied before the step computes anything, in this order.
+    @frozen
+    public struct BlockCopy: Sendable, Equatable {
+        public var source: BlockID
+        public var destination: BlockID
+
+        public init(source: BlockID, destination: BlockID) {
+            self.source = source
+            self.destination = destination
+        }
+    }
+
+    public var entries: [Entry] = []
+    /// Sequences that lost their blocks and wait again.
+    public var preempted: [SequenceHandle] = []
+    /// Sequences that left the queue, for the first time or again.
+    public var admitted: [SequenceHandle] = []
+    public var blockCopies: [BlockCopy] = []
+    public var rowCount = 0
+    public var logitRowCount = 0
+
+    public init() {}
+
+    mutating func removeAll() {
+        entries.removeAll(keepingCapacity: true)
+        preempted.removeAll(keepingCapacity: true)
+        admitted.removeAll(keepingCapacity: true)
+        blockCopies.removeAll(keepingCapacity: true)
+        rowCount = 0
+        logitRowCount = 0
+    }
+
+    mutating func append(_ entry: Entry) {
+        entries.append(entry)
+        rowCount += entry.count
+        logitRowCount += entry.logitCount
+    }
+}

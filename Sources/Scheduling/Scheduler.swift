@@ -1,0 +1,194 @@
+// Decides which sequences run in the next step, and on which blocks.
+
+public import Primitives
+
+/// Plans steps over a pool of blocks: `schedule` → (the step is computed) → `commit` → `extend` or `finish` for each
+/// sequence that got a token.
+///
+/// There are no phases of prefill and decode: each sequence only catches up with its pending tokens. Both queues are
+/// ordered by rank (priority, arrival, sample), so whoever must give way is always the last of the running ones, has
+/// not been planned for in this step yet, and comes back before everyone who arrived later.
+/// Pure: no clock, no input or output, no token ids. Behaviour follows vLLM's `v1/core/sched/scheduler.py`.
+public struct Scheduler: ~Copyable, Sendable {
+    public let limits: SchedulerLimits
+    var pool: BlockPool
+    var sequences: [SequenceState] = []
+    var vacancies: [SequenceHandle] = []
+    var running: [SequenceHandle] = []
+    var waiting: [SequenceHandle] = []
+    /// Samples whose group is running but not yet forked: they will run without being asked again.
+    var reservedCount = 0
+    /// Samples whose group itself waits.
+    var waitingSiblingCount = 0
+    /// Pending tokens of `waiting`.
+    var waitingTokenCount = 0
+    private var arrivalCount: UInt64 = 0
+    var latestArrival: Instant?
+    var arrivalBefore: Instant?
+
+    /// - Parameter blockOrder: the order in which blocks are handed out, for tests of block placement.
+    public init(limits: SchedulerLimits, blockOrder: [BlockID]? = nil) {
+        self.limits = limits
+        pool = BlockPool(blockCount: limits.blockCount, order: blockOrder)
+    }
+
+    public var runningCount: Int { running.count }
+    /// Samples waiting for their group's prompt count as waiting.
+    public var waitingCount: Int { waiting.count + reservedCount + waitingSiblingCount }
+    public var hasWork: Bool { !running.isEmpty || !waiting.isEmpty }
+    public var usedBlockCount: Int { pool.usedCount }
+
+    /// Takes a request in: a handle for each sample, in order.
+    public mutating func submit(
+        _ request: SequenceRequest, at arrival: Instant
+    ) throws(SchedulingError) -> [SequenceHandle] {
+        try limits.check(request)
+        var state = SequenceState()
+        state.arrival = arrival
+        state.promptCount = request.promptCount
+        state.tokenCount = request.promptCount
+        state.unscoredPosition = request.wantsPromptLogits ? 0 : request.promptCount
+        state.rank.priority = limits.policy == .priority ? request.priority : 0
+        state.rank.arrival = arrivalCount
+        arrivalCount += 1
+        (arrivalBefore, latestArrival) = (latestArrival, arrival)
+
+        let leader = place(state)
+        state.leader = leader
+        state.phase = .unforked
+        state.unscoredPosition = request.promptCount
+        for sample in 1..<max(1, request.sampleCount) {
+            state.rank.sample = sample
+            let sibling = place(state)
+            sequences[leader.index].unforkedSiblings.append(sibling)
+        }
+        let siblings = sequences[leader.index].unforkedSiblings
+        enqueue(leader)
+        return [leader] + siblings
+    }
+
+    /// Plans a step: running sequences first, then waiting ones, within one budget of rows.
+    public mutating func schedule(at now: Instant, into batch: inout Batch) {
+        batch.removeAll()
+        continueRunning(into: &batch)
+        // Whoever was preempted comes first, and there was no room for it.
+        if batch.preempted.isEmpty { admitWaiting(at: now, into: &batch) }
+        assert(batch.rowCount <= limits.maxBatchedTokens && batch.logitRowCount <= limits.maxLogitRows)
+    }
+
+    /// Records that the planned step was computed. Samples whose prompt it completed are forked and run from now on.
+    public mutating func commit(_ batch: Batch) {
+        for entry in batch.entries {
+            let index = entry.sequence.index
+            sequences[index].computedCount = entry.end
+            let scored = min(entry.end, sequences[index].promptCount)
+            sequences[index].unscoredPosition = max(sequences[index].unscoredPosition, scored)
+            if entry.samples { forkSiblings(of: entry.sequence) }
+        }
+    }
+
+    /// A token was drawn for `sequence`, which goes on.
+    public mutating func extend(_ sequence: SequenceHandle) {
+        sequences[sequence.index].tokenCount += 1
+    }
+
+    /// Samples that take their first token from the same row as `leader`, as long as its prompt isn't committed.
+    public func unforkedSiblings(of leader: SequenceHandle) -> [SequenceHandle] {
+        sequences[leader.index].unforkedSiblings
+    }
+
+    /// The blocks that hold `sequence`, in the order of its tokens.
+    public func blockTable(of sequence: SequenceHandle) -> [BlockID] {
+        sequences[sequence.index].blocks
+    }
+
+    // MARK: - Running sequences
+
+    private mutating func continueRunning(into batch: inout Batch) {
+        var index = 0
+        while index < running.count {
+            let sequence = running[index]
+            // A row for each of those behind, so that a long prompt never stalls their tokens.
+            guard let entry = plan(sequence, beside: batch, sparing: running.count - index - 1) else { return }
+            while !provideBlocks(for: entry, in: &batch) {
+                let victim = running[running.count - 1]
+                preempt(victim, in: &batch)
+                if victim == sequence { return }
+            }
+            batch.append(entry)
+            index += 1
+        }
+    }
+
+    /// The next rows of `sequence`, leaving `sparedCount` to others if it can. Nil if the step has no row left.
+    func plan(_ sequence: SequenceHandle, beside batch: Batch, sparing sparedCount: Int) -> Batch.Entry? {
+        let state = sequences[sequence.index]
+        let rows = limits.maxBatchedTokens - batch.rowCount
+        let logitRows = limits.maxLogitRows - batch.logitRowCount
+        guard rows > 0, logitRows > 0 else { return nil }
+        var count = min(state.pendingCount, max(1, rows - sparedCount))
+        count = min(count, limits.maxPrefillChunk ?? count, state.rowLimit(forLogits: max(1, logitRows - sparedCount)))
+        let end = state.computedCount + count
+        return Batch.Entry(
+            sequence: sequence, start: state.computedCount, count: count, logitCount: state.logitCount(through: end),
+            samples: end == state.tokenCount)
+    }
+
+    private mutating func preempt(_ victim: SequenceHandle, in batch: inout Batch) {
+        running.removeLast()
+        releaseBlocks(of: victim)
+        reservedCount -= sequences[victim.index].unforkedSiblings.count
+        sequences[victim.index].preemptionCount += 1
+        enqueue(victim)
+        batch.preempted.append(victim)
+    }
+
+    // MARK: - Blocks
+
+    /// Takes the blocks that `entry` writes to. On `false` too few were free, and nothing has changed.
+    mutating func provideBlocks(for entry: Batch.Entry, in batch: inout Batch) -> Bool {
+        let index = entry.sequence.index
+        let held = sequences[index].blocks.count
+        // Between steps a table ends with the block of its last computed token: no other one can be written again.
+        let written = entry.start / limits.blockSize
+        let shared = written < held && pool.referenceCount(of: sequences[index].blocks[written]) > 1
+        let added = limits.blockCount(forTokens: entry.end) - held
+        guard added + (shared ? 1 : 0) <= pool.freeCount else { return false }
+        if shared, let copy = pool.allocate() {
+            let source = sequences[index].blocks[written]
+            batch.blockCopies.append(Batch.BlockCopy(source: source, destination: copy))
+            pool.release(source)
+            sequences[index].blocks[written] = copy
+        }
+        for _ in 0..<max(0, added) {
+            if let block = pool.allocate() { sequences[index].blocks.append(block) }
+        }
+        return true
+    }
+
+    mutating func releaseBlocks(of sequence: SequenceHandle) {
+        // The tail first, so that the beginning of a prompt, which others may share, is given to others last.
+        for block in sequences[sequence.index].blocks.reversed() {
+            pool.release(block)
+        }
+        sequences[sequence.index].blocks.removeAll(keepingCapacity: true)
+        sequences[sequence.index].computedCount = 0
+    }
+
+    private mutating func forkSiblings(of leader: SequenceHandle) {
+        let siblings = sequences[leader.index].unforkedSiblings
+        guard !siblings.isEmpty else { return }
+        let blocks = sequences[leader.index].blocks
+        for sibling in siblings {
+            for block in blocks {
+                pool.retain(block)
+            }
+            sequences[sibling.index].blocks = blocks
+            sequences[sibling.index].computedCount = sequences[leader.index].computedCount
+            sequences[sibling.index].leader = nil
+            enterRunning(sibling)
+        }
+        reservedCount -= siblings.count
+        sequences[leader.index].unforkedSiblings = []
+    }
+}

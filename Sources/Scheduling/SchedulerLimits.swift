@@ -1,0 +1,81 @@
+// What a scheduler may use, and what it must refuse because it could never be done.
+
+/// Who goes first. Both queues keep this order, so the last of the running ones is the one to give way.
+public enum SchedulingPolicy: String, Sendable, CaseIterable {
+    /// By arrival.
+    case fcfs
+    /// By the request's priority, lower first, then by arrival.
+    case priority
+}
+
+public struct SchedulerLimits: Sendable, Equatable {
+    /// Sequences that run at once (`--max-num-seqs`).
+    public var maxRunningSequences = 128
+    /// Rows of one step (`--max-num-batched-tokens`).
+    public var maxBatchedTokens = 2048
+    /// Rows of one step whose logits may be wanted.
+    public var maxLogitRows = 2048
+    /// Tokens of a sequence, prompt and output together (`--max-model-len`).
+    public var maxModelLength: Int
+    /// Rows one sequence may have in a step (`--long-prefill-token-threshold`). Nil: as many as the step has left.
+    public var maxPrefillChunk: Int?
+    public var blockSize: Int
+    public var blockCount: Int
+    public var policy = SchedulingPolicy.fcfs
+    /// See `AdmissionWindow`.
+    public var admissionDelay = Duration.milliseconds(10)
+
+    public init(maxModelLength: Int, blockSize: Int, blockCount: Int) {
+        self.maxModelLength = maxModelLength
+        self.blockSize = blockSize
+        self.blockCount = blockCount
+    }
+
+    /// Blocks that hold `tokenCount` tokens.
+    @inlinable
+    public func blockCount(forTokens tokenCount: Int) -> Int {
+        (tokenCount + blockSize - 1) / blockSize
+    }
+
+    /// Throws if `request` could never run to its end, however empty the machine is.
+    public func check(_ request: SequenceRequest) throws(SchedulingError) {
+        guard request.promptCount > 0 else { throw .emptyPrompt }
+        guard request.promptCount < maxModelLength else {
+            throw .promptTooLong(tokenCount: request.promptCount, limit: maxModelLength)
+        }
+        guard request.maximumTokens > 0 else { throw .nothingToGenerate }
+        guard request.sampleCount > 0, request.sampleCount <= maxRunningSequences else {
+            throw .tooManySamples(count: request.sampleCount, limit: maxRunningSequences)
+        }
+        let (sum, overflow) = request.promptCount.addingReportingOverflow(request.maximumTokens)
+        let tokenCount = overflow ? maxModelLength : min(sum, maxModelLength)
+        // The last token is drawn but never computed, so it needs no slot.
+        let needed = blockCount(forTokens: tokenCount - 1)
+        guard needed <= blockCount else { throw .neverFits(neededBlocks: needed, blockCount: blockCount) }
+    }
+}
+
+/// What the scheduler must know of a request: numbers only.
+public struct SequenceRequest: Sendable, Equatable {
+    public var promptCount: Int
+    public var maximumTokens: Int
+    public var sampleCount = 1
+    /// Lower goes first under `SchedulingPolicy.priority`; ignored otherwise.
+    public var priority = 0
+    /// Logits of all the prompt's rows are wanted, not of its last alone.
+    public var wantsPromptLogits = false
+
+    public init(promptCount: Int, maximumTokens: Int) {
+        self.promptCount = promptCount
+        self.maximumTokens = maximumTokens
+    }
+}
+
+/// Why a request can't be scheduled at all.
+public enum SchedulingError: Error, Equatable {
+    case emptyPrompt
+    case nothingToGenerate
+    case promptTooLong(tokenCount: Int, limit: Int)
+    case tooManySamples(count: Int, limit: Int)
+    case neverFits(neededBlocks: Int, blockCount: Int)
+}
