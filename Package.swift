@@ -43,7 +43,7 @@ func room(_ name: String, _ dependencies: Target.Dependency..., packages: [Targe
 
 /// What the tests of a target need beyond the target's own dependencies.
 let extraTestDependencies: [String: [Target.Dependency]] = [
-    "Engine": ["EngineTesting", "Kernels"],
+    "Engine": ["EngineTesting"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
     "Observability": ["EngineTesting", "Models"],
     "Server": ["EngineTesting", "Engine", "Models", httpClient] + nio,
@@ -67,7 +67,7 @@ targets += room("OpenAI", "JSON")
 targets += room("Scheduling", "Primitives")
 targets += room("Models", "Kernels", "ModelFiles", "Primitives")
 targets += room("Sampling", "Kernels", "Primitives")
-targets += room("Engine", "Models", "Scheduling", "Sampling", "Primitives")
+targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives")
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room("Observability", "Engine", "Telemetry", "Primitives", packages: [log])

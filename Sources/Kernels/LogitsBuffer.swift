@@ -30,6 +30,11 @@ public final class LogitsBuffer {
         return try body(&row)
     }
 
+    /// Overwrites row `destination` with row `source`.
+    public func copyRow(_ source: Int, to destination: Int) {
+        _ = rowElements(destination).update(fromContentsOf: rowElements(source))
+    }
+
     /// Row `index` as memory, for kernels; valid while this buffer lives.
     public func rowElements(_ index: Int) -> UnsafeMutableBufferPointer<Float> {
         precondition(index >= 0 && index < rowCapacity, "logits row out of range")

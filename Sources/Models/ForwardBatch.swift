@@ -27,7 +27,7 @@ public struct ForwardBatch: Sendable {
         }
     }
 
-    /// A block to be copied before the pass, in every layer: copy on write of a shared block.
+    /// A block to be copied before the pass, in every layer: copy on write of a shared block. Done in order.
     @frozen
     public struct BlockCopy: Sendable, Equatable {
         public var source: BlockID

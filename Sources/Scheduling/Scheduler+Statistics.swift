@@ -23,6 +23,10 @@ extension Scheduler {
         sequences[sequence.index].preemptionCount
     }
 
+    public func isRunning(_ sequence: SequenceHandle) -> Bool {
+        sequences[sequence.index].phase == .running
+    }
+
     /// Tokens of `sequence` in the cache.
     public func computedTokenCount(of sequence: SequenceHandle) -> Int {
         sequences[sequence.index].computedCount
