@@ -36,11 +36,12 @@ extension JSONValue {
         if case .bool(let value) = self { value } else { nil }
     }
 
-    /// An integer, or a number without a fraction that fits one exactly (`1.0`, `1e3`).
+    /// An integer, or a number without a fraction that fits one exactly (`1.0`, `1e3`). Not -2⁶³ as a number: literals
+    /// that don't fit round to it.
     public var integerValue: Int64? {
         switch self {
         case .integer(let value): value
-        case .number(let value): Int64(exactly: value)
+        case .number(let value): value == -0x1p63 ? nil : Int64(exactly: value)
         default: nil
         }
     }
