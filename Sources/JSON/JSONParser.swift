@@ -62,10 +62,10 @@ public struct JSONParser {
         }
     }
 
-    private mutating func parseLiteral(_ literal: StaticString, as value: JSONValue) throws(JSONError) -> JSONValue {
-        for expected in "\(literal)".utf8 {
+    private mutating func parseLiteral(_ literal: String, as value: JSONValue) throws(JSONError) -> JSONValue {
+        for expected in literal.utf8 {
             guard try peek() == expected else {
-                throw JSONError(.unexpectedByte(bytes[position], expected: "\(literal)"), at: position)
+                throw JSONError(.unexpectedByte(bytes[position], expected: literal), at: position)
             }
             position &+= 1
         }
@@ -267,32 +267,35 @@ extension JSONParser {
         case UInt8(ascii: "n"): content.append(0x0A)
         case UInt8(ascii: "r"): content.append(0x0D)
         case UInt8(ascii: "t"): content.append(0x09)
-        case UInt8(ascii: "u"): content.append(contentsOf: String(try parseUnicodeEscape()).utf8)
+        case UInt8(ascii: "u"): content.append(contentsOf: try parseUnicodeEscape().utf8)
         default: throw JSONError(.invalidEscape, at: position - 1)
         }
     }
 
     /// One scalar, of one escape or of two that form a surrogate pair; `position` is after the first `\u`.
-    private mutating func parseUnicodeEscape() throws(JSONError) -> Character {
+    private mutating func parseUnicodeEscape() throws(JSONError) -> Unicode.Scalar {
         let start = position - 2
         let first = try parseHexadecimalUnit()
-        if let scalar = Unicode.Scalar(first) { return Character(scalar) }
+        if let scalar = Unicode.Scalar(first) { return scalar }
         guard UTF16.isLeadSurrogate(first), bytes[position...].starts(with: "\\u".utf8) else {
             throw JSONError(.loneSurrogate, at: start)
         }
         position &+= 2
         let second = try parseHexadecimalUnit()
         guard UTF16.isTrailSurrogate(second) else { throw JSONError(.loneSurrogate, at: start) }
-        return Character(UTF16.decode(UTF16.EncodedScalar([first, second])))
+        return UTF16.decode(UTF16.EncodedScalar([first, second]))
     }
 
     private mutating func parseHexadecimalUnit() throws(JSONError) -> UInt16 {
         var unit: UInt16 = 0
         for _ in 0..<4 {
-            guard let digit = Character(Unicode.Scalar(try peek())).hexDigitValue else {
-                throw JSONError(.invalidEscape, at: position)
+            let byte = try peek()
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "0"))
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "a") + 10)
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "A") + 10)
+            default: throw JSONError(.invalidEscape, at: position)
             }
-            unit = unit << 4 | UInt16(digit)
             position &+= 1
         }
         return unit

@@ -23,6 +23,9 @@ public struct CompletionRequest: Sendable, Equatable {
         let fields = try RequestFields(json)
         prompts = try Self.prompts(fields, limit: limits.prompts)
         options = try RequestOptions(fields, limits: limits, addsSpecialTokens: true)
+        guard options.sampleCount <= max(limits.samples / prompts.count, 1) else {
+            throw fields.invalid("n", "times the number of prompts must be at most \(limits.samples).")
+        }
         let least = options.echo ? 0 : 1
         maximumTokens =
             try fields.count("max_tokens", in: least...Int.max, allowed: "at least \(least)")

@@ -1,7 +1,7 @@
 // What the operator allows a single request to ask for.
 
 public struct RequestLimits: Sendable, Equatable {
-    /// Largest `n`.
+    /// Largest `n`, and largest product of `n` and the number of prompts.
     public var samples = 16_384
     public var stopStrings = 4
     /// Prompts in one completion request.

@@ -42,6 +42,18 @@ import Testing
         #expect(try completion("\"prompt\":[\(tokens)]").prompts.count == 1)
     }
 
+    @Test("limits the samples of all prompts together")
+    func limitsSamples() throws {
+        var limits = RequestLimits()
+        limits.samples = 4
+        func request(_ n: Int) throws -> CompletionRequest {
+            let json = try JSONParser.parse(#"{"prompt":["a","b"],"n":\#(n)}"#)
+            return try CompletionRequest(json: json, limits: limits)
+        }
+        #expect(try request(2).options.sampleCount == 2)
+        #expect(#expect(throws: RequestError.self) { try request(3) }?.param == "n")
+    }
+
     @Test("generates 16 tokens unless told otherwise, and none only with echo")
     func maximumTokens() throws {
         #expect(try completion(#""prompt":"a""#).maximumTokens == 16)
