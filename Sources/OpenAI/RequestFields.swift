@@ -4,8 +4,8 @@ import JSON
 
 /// The members of one object of a request. A null member counts as not given.
 ///
-/// Numbers may come as numeric strings ("0.7"), since pydantic takes them too. Unlike pydantic, a flag must be a
-/// boolean and a number must not be one: no client means `"stream": 1` or `"n": true`.
+/// As with pydantic, numbers may come as numeric strings ("0.7"), and flags as 0, 1, "true" and "false". Unlike pydantic,
+/// a boolean is no number: no client means `"n": true`.
 struct RequestFields {
     private let object: JSONObject
     /// What stands before the name of a member when an error names it: empty, or `stream_options.`.
@@ -49,8 +49,11 @@ struct RequestFields {
 
     func optionalFlag(_ name: String) throws(RequestError) -> Bool? {
         guard let value = value(name) else { return nil }
-        guard let flag = value.boolValue else { throw malformed(name, "must be true or false.") }
-        return flag
+        switch value {
+        case true, 1, "true": return true
+        case false, 0, "false": return false
+        default: throw malformed(name, "must be true or false.")
+        }
     }
 
     func string(_ name: String) throws(RequestError) -> String? {

@@ -108,7 +108,7 @@ import Testing
         #expect(try Body.chat.decode(#""logprobs":true"#).logprobCount == 0)
         #expect(try Body.chat.decode(#""logprobs":true,"top_logprobs":20"#).logprobCount == 20)
         #expect(try Body.chat.decode(#""logprobs":true,"top_logprobs":null"#).logprobCount == 0)
-        Body.chat.expectError("logprobs", #""logprobs":1"#)
+        Body.chat.expectError("logprobs", #""logprobs":5"#)
         for members in [
             #""top_logprobs":1"#, #""logprobs":true,"top_logprobs":21"#, #""logprobs":true,"top_logprobs":-1"#,
             #""logprobs":true,"top_logprobs":1e9"#, #""logprobs":true,"top_logprobs":"x""#,
@@ -174,7 +174,7 @@ import Testing
         (#""chat_template_kwargs":{"chat_template":"x"}"#, "chat_template_kwargs.chat_template"),
         (#""chat_template_kwargs":[]"#, "chat_template_kwargs"), (#""reasoning_effort":"huge""#, "reasoning_effort"),
         (#""documents":[5]"#, "documents"), (#""documents":[{"a":1}]"#, "documents"), (#""documents":{}"#, "documents"),
-        (#""return_prompt_text":1"#, "return_prompt_text"), (#""add_generation_prompt":1"#, "add_generation_prompt"),
+        (#""return_prompt_text":[]"#, "return_prompt_text"), (#""add_generation_prompt":3"#, "add_generation_prompt"),
     ]
 
     @Test("refuses what a template must not be told", arguments: badTemplateOptions)

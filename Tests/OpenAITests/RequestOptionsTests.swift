@@ -29,6 +29,8 @@ import Testing
         (#""stop_token_ids":[1,2.0]"#, { $0.sampling.stopTokenIDs == [1, 2] }),
         (#""include_stop_str_in_output":true"#, { $0.sampling.includesStopString }),
         (#""ignore_eos":true"#, { $0.sampling.ignoresEOS }),
+        (#""ignore_eos":1,"echo":"true""#, { $0.sampling.ignoresEOS && $0.echo }),
+        (#""skip_special_tokens":"false","stream":0"#, { !$0.skipsSpecialTokens && !$0.streams }),
         (#""min_tokens":5"#, { $0.sampling.minimumTokens == 5 }),
         (#""logit_bias":{"7":-200,"8":1.5}"#, { $0.sampling.logitBias == [7: -100, 8: 1.5] }),
         (#""logit_bias":{}"#, { $0.sampling.logitBias.isEmpty }),
@@ -77,8 +79,8 @@ import Testing
         ("n", ["0", "-1", "1.5", "1000000000", "9223372036854775808", "16385", "true", "[1]"]),
         ("stop", [#""""#, #"[""]"#, #"["a","b","c","d","e"]"#, "[null]", #"{"a":1}"#, "5"]),
         ("stop_token_ids", ["[-1]", "[2147483648]", "[1.5]", "[\"a\"]", "7"]),
-        ("include_stop_str_in_output", ["1", "\"true\""]),
-        ("ignore_eos", ["0"]),
+        ("include_stop_str_in_output", ["2", "\"TRUE\""]),
+        ("ignore_eos", ["[]"]),
         ("min_tokens", ["-1", "0.5"]),
         ("logit_bias", [#"{"a":1}"#, #"{"1.5":1}"#, #"{"-1":1}"#, #"{"1":"x"}"#, "[]", #"{"99999999999":1}"#]),
         ("allowed_token_ids", ["[]", "[-1]", "[4294967296]", "[null]"]),
@@ -89,8 +91,8 @@ import Testing
         ("truncation_side", [#""middle""#, "1"]),
         ("prompt_logprobs", ["-2", "21", "-1", "1e9", "true", #"1,"stream":true"#]),
         ("return_token_ids", ["\"yes\""]),
-        ("return_tokens_as_token_ids", ["1"]),
-        ("stream", ["1", "\"true\"", "[]"]),
+        ("return_tokens_as_token_ids", ["-1"]),
+        ("stream", ["0.5", "\"\"", "[]"]),
         ("stream_options", ["true", #"{"include_usage":true}"#, #"{"include_usage":true},"stream":false"#]),
         ("stream_interval", ["0", "-3"]),
         ("priority", ["9223372036854775808", "1.5"]),
@@ -100,7 +102,7 @@ import Testing
         ("cache_salt", [#""""#, #""a@b""#, #""a/b""#, #""a\\b""#, #""\u0000""#, "1"]),
         ("cache_salt", ["\"\(String(repeating: "x", count: 129))\""]),
         ("echo", ["\"x\""]),
-        ("add_special_tokens", ["1"]),
+        ("add_special_tokens", ["{}"]),
         ("model", ["1", "{}"]),
         ("logprob_token_ids", ["[-1]", "[1]", "[" + String(repeating: "1,", count: 128) + "1]"]),
         ("response_format", [#"{"type":"json_object"}"#, #"{"type":"json_schema","json_schema":{}}"#, "\"json\""]),
@@ -130,7 +132,7 @@ import Testing
 
     @Test("names nested fields by their path", arguments: Body.allCases)
     func nestedFields(body: Body) {
-        body.expectError("stream_options.include_usage", #""stream":true,"stream_options":{"include_usage":1}"#)
+        body.expectError("stream_options.include_usage", #""stream":true,"stream_options":{"include_usage":2}"#)
         body.expectError("min_tokens", #""min_tokens":9,"max_tokens":8"#)
     }
 

@@ -37,7 +37,7 @@ import Testing
         arguments: [
             ("{}", "prompt"), (#"{"prompt":5}"#, "prompt"), (#"{"prompt":["a"]}"#, "prompt"),
             (#"{"messages":[]}"#, "messages"), (#"{"messages":[{}]}"#, "messages.0.role"),
-            (#"{"prompt":"a","add_special_tokens":1}"#, "add_special_tokens"),
+            (#"{"prompt":"a","add_special_tokens":[]}"#, "add_special_tokens"),
             (#"{"prompt":"a","return_token_strs":"x"}"#, "return_token_strs"), (#"{"prompt":"a","model":1}"#, "model"),
             (#"{"messages":[{"role":"user"}],"chat_template":"x"}"#, "chat_template"),
         ])
