@@ -22,6 +22,7 @@ public enum FinishReason: String, Sendable, CaseIterable {
 public enum EngineEvent: Sendable, Equatable {
     /// Logprobs of the prompt's tokens from the second on (the first has none); at most once, before any token.
     case promptLogprobs([PositionLogprobs])
+    /// The token that ends a choice (EOS, a stop id) is told as well.
     case token(choice: Int, SampledToken)
     /// `stopTokenID` is set if an id of the client's `stopTokenIDs` ended it.
     case finished(choice: Int, FinishReason, stopTokenID: TokenID?)

@@ -28,7 +28,7 @@ public struct StepStatistics: Sendable {
     /// Rows computed: prompt tokens (recomputed ones too) and tokens of decoding sequences.
     public var prefillTokenCount = 0
     public var decodeTokenCount = 0
-    /// The largest number of rows one sequence had in this step beyond a decode's single row; 0 if there was no prefill.
+    /// The largest number of rows one sequence had in this step beyond a decode's single row; 0 without prefill.
     public var largestPrefillChunk = 0
     /// Prompt lengths of sequences that got their first token in this step, summed.
     public var promptTokenCount = 0
@@ -61,7 +61,7 @@ public struct SequenceStatistics: Sendable {
     public var sampleCount: Int
     public var maximumTokens: Int
     public var preemptionCount: Int
-    /// When the client's request came in, when the engine took it, when it first ran, its first and last token, its end.
+    /// When the client's request came in, the engine took it, it first ran, had its first and last token, and ended.
     public var arrival: Instant
     public var queued: Instant
     public var scheduled: Instant?

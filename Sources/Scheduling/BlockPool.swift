@@ -2,7 +2,7 @@
 
 public import Primitives
 
-/// Reference-counted blocks with an intrusive, doubly linked free list: O(1) for each block taken, shared or given back.
+/// Reference-counted blocks with an intrusive, doubly linked free list: O(1) for each block taken, shared or returned.
 ///
 /// Owns no memory of the cache; a `BlockID` is an index into what the executor allocated.
 public struct BlockPool: ~Copyable, Sendable {
@@ -56,7 +56,7 @@ public struct BlockPool: ~Copyable, Sendable {
     public mutating func release(_ block: BlockID) {
         precondition(referenceCounts[Int(block)] > 0, "a free block was released")
         referenceCounts[Int(block)] -= 1
-        // To the front: what was used last is used first, so that the pages of a pool larger than the load stay untouched.
+        // To the front: what was used last is used first, so that a pool larger than the load leaves pages untouched.
         if referenceCounts[Int(block)] == 0 { insertFree(block, before: links[blockCount].next) }
     }
 

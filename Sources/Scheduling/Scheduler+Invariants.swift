@@ -62,7 +62,8 @@ extension Scheduler {
         try require(running.count + reservedCount <= limits.maxRunningSequences, "too many sequences run")
         let vacantCount = sequences.count { $0.phase == .vacant }
         try require(vacantCount == vacancies.count, "places are lost")
-        try require(queued.count + reservedCount + waitingSiblingCount + vacantCount == sequences.count, "sequences are lost")
+        let knownCount = queued.count + reservedCount + waitingSiblingCount + vacantCount
+        try require(knownCount == sequences.count, "sequences are lost")
     }
 
     private func checkBlocks() throws(SchedulerViolation) {

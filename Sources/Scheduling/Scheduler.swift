@@ -2,8 +2,8 @@
 
 public import Primitives
 
-/// Plans steps over a pool of blocks: `schedule` → (the step is computed) → `commit` → `extend` or `finish` for each
-/// sequence that got a token.
+/// Plans steps over a pool of blocks: `schedule` → (the step is computed) → `commit` → `extend` or `finish` for
+/// each sequence that got a token.
 ///
 /// There are no phases of prefill and decode: each sequence only catches up with its pending tokens. Both queues are
 /// ordered by rank (priority, arrival, sample), so whoever must give way is always the last of the running ones, has

@@ -1,0 +1,53 @@
+// What an engine is allowed to use, and how it refuses.
+
+import Models
+public import Scheduling
+
+public struct EngineConfiguration: Sendable, Equatable {
+    /// `--max-num-seqs`.
+    public var maxRunningSequences = 128
+    /// `--max-num-batched-tokens`; the executor's own limit stands above it.
+    public var maxBatchedTokens = 2048
+    /// `--max-model-len`: tokens of a sequence, prompt and output together.
+    public var maxModelLength: Int
+    /// `--long-prefill-token-threshold`: rows one sequence may have in a step. Nil: no limit of its own.
+    public var maxPrefillChunk: Int?
+    /// `--scheduling-policy`.
+    public var policy = SchedulingPolicy.fcfs
+    /// `--scheduler-delay`: see `AdmissionWindow`.
+    public var schedulerDelay = Duration.milliseconds(10)
+    /// `--seed`: from it come the seeds of requests that bring none.
+    public var seed: UInt64 = 0
+
+    public init(maxModelLength: Int) {
+        self.maxModelLength = maxModelLength
+    }
+
+    /// The scheduler's limits on an executor with this cache.
+    func limits(
+        _ capacity: CacheCapacity, maximumRows: Int, maximumLogitRows: Int
+    ) throws(EngineError) -> SchedulerLimits {
+        let named = [
+            ("max-num-seqs", maxRunningSequences), ("max-num-batched-tokens", maxBatchedTokens),
+            ("max-model-len", maxModelLength), ("long-prefill-token-threshold", maxPrefillChunk ?? 1),
+            ("block-size", capacity.blockSize), ("number of blocks", capacity.blockCount),
+            ("executor's rows", maximumRows), ("executor's rows of logits", maximumLogitRows),
+        ]
+        for (name, value) in named where Int32(exactly: value).map({ $0 < 1 }) ?? true {
+            throw .invalidConfiguration("\(name) is \(value), outside 1...\(Int32.max)")
+        }
+        // Slots are 32 bits wide in a batch.
+        guard Int32(exactly: capacity.blockCount * capacity.blockSize) != nil else {
+            throw .invalidConfiguration("the cache has more than \(Int32.max) slots")
+        }
+        var limits = SchedulerLimits(
+            maxModelLength: maxModelLength, blockSize: capacity.blockSize, blockCount: capacity.blockCount)
+        limits.maxRunningSequences = maxRunningSequences
+        limits.maxBatchedTokens = min(maxBatchedTokens, maximumRows)
+        limits.maxLogitRows = maximumLogitRows
+        limits.maxPrefillChunk = maxPrefillChunk
+        limits.policy = policy
+        limits.admissionDelay = schedulerDelay
+        return limits
+    }
+}

@@ -1,0 +1,192 @@
+// One step: plan, execute, sample, commit.
+
+import Kernels
+import Models
+import Primitives
+import Sampling
+import Scheduling
+
+extension EngineLoop {
+    func step() {
+        let planned = Instant.now()
+        scheduler.schedule(at: planned, into: &batch)
+        buildForwardBatch()
+        noteSchedule(at: planned)
+        let begun = Instant.now()
+        statistics.scheduleSeconds = begun.seconds(since: planned)
+        do throws(ExecutionError) {
+            try executor.execute(forward, into: logits)
+        } catch {
+            statistics.forwardSeconds = Instant.now().seconds(since: begun)
+            return stepFailed()
+        }
+        stepSucceeded()
+        let computed = Instant.now()
+        statistics.forwardSeconds = computed.seconds(since: begun)
+        sampleRows()
+        scheduler.commit(batch)
+        let drawn = Instant.now()
+        statistics.sampleSeconds = drawn.seconds(since: computed)
+        for draw in draws {
+            record(draw, at: drawn)
+        }
+        draws.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: - Plan
+
+    /// Lays the plan out flat, as executors want it.
+    private func buildForwardBatch() {
+        forward.removeAll()
+        for copy in batch.blockCopies {
+            forward.blockCopies.append(ForwardBatch.BlockCopy(source: copy.source, destination: copy.destination))
+        }
+        for entry in batch.entries {
+            guard let owner = owners[entry.sequence.index] else { continue }
+            let table = scheduler.blockTable(of: entry.sequence)
+            let firstRow = forward.rowCount
+            // Rows, positions and slots are kept in 32 bits by the configuration's limits.
+            forward.sequences.append(
+                ForwardBatch.Sequence(
+                    firstRow: Int32(firstRow), rowCount: Int32(entry.count), contextLength: Int32(entry.end),
+                    blockTableOffset: Int32(forward.blockTables.count)))
+            forward.blockTables.append(contentsOf: table)
+            for position in entry.start..<entry.end {
+                let (block, offset) = position.quotientAndRemainder(dividingBy: limits.blockSize)
+                forward.tokenIDs.append(owner.run.token(at: position, choice: owner.choice))
+                forward.positions.append(Int32(position))
+                forward.slotMapping.append(table[block] * Int32(limits.blockSize) + Int32(offset))
+            }
+            for row in (forward.rowCount - entry.logitCount)..<forward.rowCount {
+                forward.logitRows.append(Int32(row))
+            }
+        }
+    }
+
+    private func noteSchedule(at now: Instant) {
+        statistics.preemptionCount = batch.preempted.count
+        for sequence in batch.admitted {
+            guard let owner = owners[sequence.index] else { continue }
+            // Samples run from the moment their prompt does.
+            for choice in owner.run.sequences.indices where owner.run.sequences[choice].scheduled == nil {
+                owner.run.sequences[choice].scheduled = now
+            }
+        }
+        for entry in batch.entries {
+            guard let owner = owners[entry.sequence.index] else { continue }
+            if entry.count == 1, entry.start >= owner.run.request.promptTokenIDs.count {
+                statistics.decodeTokenCount += 1
+            } else {
+                statistics.prefillTokenCount += entry.count
+                statistics.largestPrefillChunk = max(statistics.largestPrefillChunk, entry.count)
+            }
+        }
+    }
+
+    // MARK: - Sample
+
+    /// Draws from every row that wants it, before the plan is committed.
+    private func sampleRows() {
+        var row = 0
+        for entry in batch.entries {
+            defer { row += entry.logitCount }
+            guard let owner = owners[entry.sequence.index] else { continue }
+            scorePrompt(entry, of: owner.run, firstRow: row)
+            guard entry.samples else { continue }
+            let last = row + entry.logitCount - 1
+            let siblings = scheduler.unforkedSiblings(of: entry.sequence)
+            draw(for: owner, from: siblings.isEmpty ? last : copy(of: last))
+            for sibling in siblings {
+                if let owner = owners[sibling.index] { draw(for: owner, from: copy(of: last)) }
+            }
+        }
+    }
+
+    /// Copies a row that several samples draw from, since drawing overwrites it, to the buffer's spare one.
+    private func copy(of row: Int) -> Int {
+        let spare = logits.rowCapacity - 1
+        logits.copyRow(row, to: spare)
+        return spare
+    }
+
+    private func draw(for owner: Owner, from row: Int) {
+        let run = owner.run
+        if run.sequences[owner.choice].sampler == nil {
+            run.sequences[owner.choice].sampler = SequenceSampler(
+                parameters: run.request.parameters, promptTokenIDs: run.request.promptTokenIDs,
+                sampleIndex: owner.choice, fallbackSeed: seed &+ run.queue.ticket &* 0x9E37_79B9_7F4A_7C15,
+                vocabularySize: logits.vocabularySize)
+        }
+        let token = try? logits.withRow(row) { (row) throws(SamplingError) -> SampledToken? in
+            try run.sequences[owner.choice].sampler?.sample(&row)
+        }
+        draws.append(Draw(owner: owner, token: token))
+    }
+
+    /// Keeps the logprobs of the prompt's tokens whose rows were computed; told as one event when all are there.
+    private func scorePrompt(_ entry: Batch.Entry, of run: RequestRun, firstRow: Int) {
+        guard let topCount = run.request.promptLogprobCount, run.sequences[0].output.isEmpty else { return }
+        let prompt = run.request.promptTokenIDs
+        for index in 0..<entry.logitCount {
+            // The row of a position gives the logprobs of the token after it; the prompt's last row is for sampling.
+            let next = entry.end - entry.logitCount + index + 1
+            guard next < prompt.count else { continue }
+            run.promptLogprobs.append(
+                logits.withRow(firstRow + index) { row in
+                    Logprobs.position(of: prompt[next], in: row.span, topCount: topCount)
+                })
+        }
+        guard entry.samples else { return }
+        tell(run, .promptLogprobs(run.promptLogprobs))
+        run.promptLogprobs = []
+    }
+
+    // MARK: - Commit
+
+    /// Tells a draw to everybody and decides whether its sequence goes on.
+    private func record(_ draw: Draw, at now: Instant) {
+        let run = draw.owner.run
+        let choice = draw.owner.choice
+        guard let token = draw.token else { return finish(draw.owner, reason: .error, at: now) }
+        run.sequences[choice].output.append(token.token)
+        tell(run, .token(choice: choice, token))
+        statistics.generatedTokenCount += 1
+        if let last = run.sequences[choice].lastToken {
+            statistics.interTokenLatencies.append(now.seconds(since: last))
+        } else {
+            run.sequences[choice].firstToken = now
+            statistics.timesToFirstToken.append(now.seconds(since: run.request.arrival))
+            statistics.promptTokenCount += run.request.promptTokenIDs.count
+        }
+        run.sequences[choice].lastToken = now
+        let generatedCount = run.sequences[choice].output.count
+        if let verdict = run.stopRule.verdict(on: token.token, generatedCount: generatedCount) {
+            finish(draw.owner, reason: verdict.reason, stopTokenID: verdict.stopTokenID, at: now)
+        } else {
+            scheduler.extend(run.sequences[choice].handle)
+        }
+    }
+}
+
+extension SequenceRequest {
+    init(_ request: EngineRequest) {
+        self.init(promptCount: request.promptTokenIDs.count, maximumTokens: request.parameters.maximumTokens)
+        sampleCount = request.sampleCount
+        priority = request.priority
+        wantsPromptLogits = request.promptLogprobCount != nil
+    }
+}
+
+extension StepStatistics {
+    /// Empties it for a new step, keeping the memory of its lists.
+    mutating func begin(at now: Instant) {
+        var latencies = (timesToFirstToken, interTokenLatencies, finished)
+        self = StepStatistics()
+        latencies.0.removeAll(keepingCapacity: true)
+        latencies.1.removeAll(keepingCapacity: true)
+        latencies.2.removeAll(keepingCapacity: true)
+        (timesToFirstToken, interTokenLatencies, finished) = latencies
+        startedAt = now
+        endedAt = now
+    }
+}

@@ -1,0 +1,190 @@
+// The engine's thread: commands in, steps, events out.
+
+import Kernels
+import Models
+import Primitives
+import Sampling
+import Scheduling
+
+/// Owns the scheduler, the executor and every request's state; no other thread touches them.
+///
+/// A turn takes the commands that came, then, if there is work, plans a step, computes it, samples and commits.
+final class EngineLoop {
+    /// Whose sequence a scheduler's handle stands for.
+    struct Owner {
+        var run: RequestRun
+        var choice: Int
+    }
+
+    /// A token drawn in this step; nil if the model's numbers were none.
+    struct Draw {
+        var owner: Owner
+        var token: SampledToken?
+    }
+
+    let mailbox: Mailbox
+    let limits: SchedulerLimits
+    let seed: UInt64
+    let executor: any Executor
+    let logits: LogitsBuffer
+    var scheduler: Scheduler
+    /// By handle index.
+    var owners: [Owner?] = []
+    var statistics = StepStatistics()
+    private let observer: (any EngineObserver)?
+    private var runs: [UInt64: RequestRun] = [:]
+    /// Requests with undelivered events.
+    private var newsworthy: [RequestRun] = []
+    private var failedStepCount = 0
+
+    // Reused between steps.
+    var batch = Batch()
+    var forward = ForwardBatch()
+    var draws: [Draw] = []
+    private var commands: [Command] = []
+
+    /// So many steps that could not be computed, in a row, make the engine count as failed.
+    private static let toleratedFailures = 3
+
+    init(
+        mailbox: Mailbox, limits: SchedulerLimits, seed: UInt64, executor: any Executor,
+        observer: (any EngineObserver)?
+    ) {
+        self.mailbox = mailbox
+        self.limits = limits
+        self.seed = seed
+        self.executor = executor
+        self.observer = observer
+        scheduler = Scheduler(limits: limits)
+        // One row more than a step can ask for: samples of one prompt draw from a copy of its row.
+        logits = LogitsBuffer(rowCapacity: limits.maxLogitRows + 1, vocabularySize: executor.vocabularySize)
+    }
+
+    /// Turns until the mailbox says that it is over; then everybody left is told so.
+    func run() {
+        var goesOn = true
+        while goesOn {
+            let isFailing = failedStepCount >= Self.toleratedFailures
+            goesOn = mailbox.take(&commands, hasWork: scheduler.hasWork, isFailing: isFailing)
+            beginStatistics()
+            for command in commands {
+                obey(command)
+            }
+            commands.removeAll(keepingCapacity: true)
+            if !goesOn {
+                for run in Array(runs.values) {
+                    finishAll(run, reason: .abort)
+                }
+            }
+            if !statistics.finished.isEmpty || !goesOn {
+                report()
+                beginStatistics()
+            }
+            if goesOn, scheduler.hasWork {
+                step()
+                report()
+            }
+        }
+        mailbox.end()
+    }
+
+    // MARK: - Commands
+
+    private func obey(_ command: Command) {
+        switch command {
+        case .submit(let submission):
+            accept(submission)
+        case .cancel(let ticket):
+            if let run = runs[ticket] { finishAll(run, reason: .abort) }
+        case .finish(let ticket, let choice, let reason):
+            guard let run = runs[ticket], run.sequences.indices.contains(choice) else { return }
+            // Without a token there is no text to have a stop string, and its siblings may still need its prompt.
+            if !run.sequences[choice].output.isEmpty { finish(Owner(run: run, choice: choice), reason: reason) }
+        }
+    }
+
+    private func accept(_ submission: Submission) {
+        let request = submission.request
+        guard let handles = try? scheduler.submit(SequenceRequest(request), at: submission.queued) else {
+            // `InferenceEngine.submit` has checked the same limits, so that this is only for completeness.
+            let lost = (0..<request.sampleCount).map { EngineEvent.finished(choice: $0, .error, stopTokenID: nil) }
+            return submission.queue.deliver(lost, endingCount: request.sampleCount)
+        }
+        let run = RequestRun(submission, handles: handles, maxModelLength: limits.maxModelLength)
+        runs[submission.queue.ticket] = run
+        for (choice, handle) in handles.enumerated() {
+            while owners.count <= handle.index { owners.append(nil) }
+            owners[handle.index] = Owner(run: run, choice: choice)
+        }
+        statistics.arrivedCount += handles.count
+    }
+
+    // MARK: - Endings
+
+    func finishAll(_ run: RequestRun, reason: FinishReason) {
+        // The first sample last: the scheduler ends those that still wait for it along with it.
+        for choice in run.sequences.indices.reversed() {
+            finish(Owner(run: run, choice: choice), reason: reason)
+        }
+    }
+
+    /// Ends a choice: its blocks are free from here on. Does nothing the second time.
+    func finish(_ owner: Owner, reason: FinishReason, stopTokenID: TokenID? = nil, at now: Instant = .now()) {
+        let run = owner.run
+        guard !run.sequences[owner.choice].hasEnded else { return }
+        let handle = run.sequences[owner.choice].handle
+        run.sequences[owner.choice].hasEnded = true
+        statistics.finished.append(
+            run.statistics(
+                of: owner.choice, reason: reason, preemptionCount: scheduler.preemptionCount(of: handle),
+                finished: now))
+        scheduler.finish(handle)
+        owners[handle.index] = nil
+        tell(run, .finished(choice: owner.choice, reason, stopTokenID: stopTokenID))
+        run.openCount -= 1
+        if run.openCount == 0 { runs[run.queue.ticket] = nil }
+    }
+
+    /// The step could not be computed: what runs has lost its state, what waits has none yet.
+    func stepFailed() {
+        failedStepCount += 1
+        for owner in owners.compactMap({ $0 }) {
+            let handle = owner.run.sequences[owner.choice].handle
+            guard scheduler.isRunning(handle) else { continue }
+            for sibling in scheduler.unforkedSiblings(of: handle) {
+                if let waiting = owners[sibling.index] { finish(waiting, reason: .error) }
+            }
+            finish(owner, reason: .error)
+        }
+    }
+
+    func stepSucceeded() {
+        failedStepCount = 0
+    }
+
+    // MARK: - Reports
+
+    func tell(_ run: RequestRun, _ event: EngineEvent) {
+        if !run.hasNews { newsworthy.append(run) }
+        run.append(event)
+    }
+
+    private func beginStatistics() {
+        statistics.begin(at: .now())
+    }
+
+    /// First the observer, then the clients: whoever has an answer finds it in the metrics.
+    private func report() {
+        statistics.endedAt = .now()
+        statistics.runningCount = scheduler.runningCount
+        statistics.waitingCount = scheduler.waitingCount
+        statistics.blockCount = limits.blockCount
+        statistics.usedBlockCount = scheduler.usedBlockCount
+        statistics.cachedTokenCount = scheduler.cachedTokenCount
+        observer?.stepEnded(statistics)
+        for run in newsworthy {
+            run.deliver()
+        }
+        newsworthy.removeAll(keepingCapacity: true)
+    }
+}

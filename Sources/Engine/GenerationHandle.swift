@@ -1,0 +1,30 @@
+// A client's hold on its request.
+
+public import Primitives
+
+/// A request inside the engine. Letting go of the handle cancels what is unfinished.
+public final class GenerationHandle: Sendable {
+    public let id: RequestID
+    public let events: EventStream
+
+    init(id: RequestID, queue: EventQueue) {
+        self.id = id
+        events = EventStream(queue: queue)
+    }
+
+    deinit {
+        cancel()
+    }
+
+    /// Ends all choices before the next step, with `.abort`. Harmless after the end.
+    public func cancel() {
+        events.queue.cancel()
+    }
+
+    /// Ends one choice before the next step, with `reason`: what its text says, as a stop string, the engine can't see.
+    ///
+    /// Nothing happens if the choice has ended, or has no token yet.
+    public func finish(choice: Int, reason: FinishReason) {
+        events.queue.finish(choice: choice, reason: reason)
+    }
+}

@@ -1,0 +1,59 @@
+// The engine as everybody else sees it.
+
+public import Models
+import Primitives
+import Sampling
+import Scheduling
+
+/// Continues prompts: tokens in, tokens out. Runs on a thread of its own; everything here may be called from any.
+public final class InferenceEngine: Sendable {
+    public let configuration: EngineConfiguration
+    public let cacheCapacity: CacheCapacity
+    public let vocabularySize: Int
+    private let limits: SchedulerLimits
+    private let mailbox: Mailbox
+
+    /// Starts the engine. From here on `executor` belongs to the engine's thread.
+    public init(
+        configuration: EngineConfiguration, observer: (any EngineObserver)? = nil, executor: sending any Executor
+    ) throws(EngineError) {
+        self.configuration = configuration
+        cacheCapacity = executor.cacheCapacity
+        vocabularySize = executor.vocabularySize
+        limits = try configuration.limits(
+            executor.cacheCapacity, maximumRows: executor.maximumRows, maximumLogitRows: executor.maximumLogitRows)
+        mailbox = Mailbox()
+        let loop = EngineLoop(
+            mailbox: mailbox, limits: limits, seed: configuration.seed, executor: executor, observer: observer)
+        try EngineThread.start(named: "pagoda-engine") {
+            loop.run()
+        }
+    }
+
+    deinit {
+        mailbox.shutDown(by: .now())
+    }
+
+    /// Puts a request in the queue.
+    public func submit(_ request: EngineRequest) throws(EngineError) -> GenerationHandle {
+        do throws(SchedulingError) {
+            try limits.check(SequenceRequest(request))
+        } catch {
+            throw EngineError(error)
+        }
+        for token in request.promptTokenIDs where token < 0 || Int(token) >= vocabularySize {
+            throw .tokenOutOfVocabulary(token, vocabularySize: vocabularySize)
+        }
+        return GenerationHandle(id: request.id, queue: try mailbox.submit(request))
+    }
+
+    /// Refuses new work at once, lets what it has go on for at most `draining`, ends the rest with `.abort`, and
+    /// returns when the thread has ended. May be called again, to shorten the time.
+    public func shutdown(draining: Duration) async {
+        let bounded = min(max(draining, .zero), .seconds(1_000_000_000))
+        mailbox.shutDown(by: Instant.now().advanced(by: bounded))
+        await mailbox.waitForEnd()
+    }
+
+    public var status: EngineStatus { mailbox.status }
+}
