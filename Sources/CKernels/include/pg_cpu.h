@@ -1,6 +1,8 @@
-// Which instructions this CPU has.
+// Which instructions this CPU has, and small waits that Swift has no word for.
 #ifndef PAGODA_PG_CPU_H
 #define PAGODA_PG_CPU_H
+
+#include <stdint.h>
 
 /// Instruction sets that kernels are written for, in rising order of preference on their platform.
 enum pg_isa {
@@ -10,5 +12,23 @@ enum pg_isa {
 
 /// The best of `enum pg_isa` that this CPU can run.
 int pg_cpu_best_isa(void);
+
+/// Tells the core that the caller is spinning.
+static inline void pg_spin_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/// Sleeps while `*word` is `expected`, until woken; may return early.
+void pg_wait_on_word(const uint32_t *word, uint32_t expected);
+
+/// Wakes all threads that sleep on `word`.
+void pg_wake_word(const uint32_t *word);
+
+/// Names the calling thread for profilers and debuggers; at most 15 bytes count.
+void pg_name_thread(const char *name);
 
 #endif

@@ -1,0 +1,56 @@
+// Conversions between fp16, bf16 and fp32 that need no special instruction. Bit layouts: IEEE 754.
+#ifndef PAGODA_HALF_H
+#define PAGODA_HALF_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float pg_float_from_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+static inline uint32_t pg_bits_from_float(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    return bits;
+}
+
+static inline float pg_half_to_float(uint16_t half) {
+    const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+    const uint32_t exponent = (half >> 10) & 31;
+    const uint32_t fraction = half & 0x3ff;
+    if (exponent == 31)
+        return pg_float_from_bits(sign | 0x7f800000 | fraction << 13);
+    if (exponent == 0) {
+        // Subnormal: fraction × 2^-24, exact in fp32.
+        const float magnitude = (float)fraction * 0x1p-24f;
+        return sign ? -magnitude : magnitude;
+    }
+    return pg_float_from_bits(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
+/// Rounds to nearest, ties to even; overflow gives infinity.
+static inline uint16_t pg_float_to_half(float value) {
+    const uint32_t bits = pg_bits_from_float(value);
+    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+    const uint32_t magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000)
+        return sign | 0x7e00;
+    if (magnitude >= 0x477ff000)
+        return sign | 0x7c00;
+    if (magnitude < 0x38800000) {
+        // Subnormal result: adding 0.5 aligns the last bit of the half with the last bit of the sum.
+        const float sum = pg_float_from_bits(magnitude) + 0.5f;
+        return sign | (uint16_t)(pg_bits_from_float(sum) - 0x3f000000);
+    }
+    const uint32_t odd = magnitude >> 13 & 1;
+    return sign | (uint16_t)((magnitude - 0x38000000 + 0xfff + odd) >> 13);
+}
+
+static inline float pg_bfloat_to_float(uint16_t value) {
+    return pg_float_from_bits((uint32_t)value << 16);
+}
+
+#endif

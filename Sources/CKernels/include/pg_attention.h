@@ -1,0 +1,59 @@
+// Attention over a paged KV cache.
+#ifndef PAGODA_PG_ATTENTION_H
+#define PAGODA_PG_ATTENTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Keys are taken in spans of so many positions, aligned to position 0; the running softmax is merged span by span.
+#define PG_ATTENTION_SPAN 32
+/// The most query rows one call takes.
+#define PG_ATTENTION_ROWS 8
+
+enum pg_cache_type { PG_CACHE_F32 = 0, PG_CACHE_F16 = 1, PG_CACHE_BF16 = 2 };
+
+/// The KV cache of one layer.
+struct pg_cache {
+    uint8_t *keys;   // [blocks, kv_heads, head_size, block_size]: positions innermost, so that lanes are positions
+    uint8_t *values; // [blocks, kv_heads, block_size, head_size]
+    int32_t type;    // enum pg_cache_type
+    int32_t block_size; // a multiple of 8
+    int32_t kv_heads;
+    int32_t head_size; // a multiple of 8
+};
+
+/// Consecutive rows of one sequence against one KV head: the `group_size` query heads that share it.
+struct pg_attention_task {
+    const float *queries; // row 0's first head of the group; [rows, query_stride]
+    float *out;           // likewise, [rows, out_stride]
+    size_t query_stride;
+    size_t out_stride;
+    int32_t row_count;      // at most PG_ATTENTION_ROWS
+    int32_t first_position; // of row 0; row i attends to positions 0…first_position + i
+    int32_t kv_head;
+    int32_t group_size;
+    int32_t window; // how many of the last positions are seen, itself included; 0: all
+    float scale;
+    const int32_t *block_table;
+};
+
+/// Floats of scratch that a call needs.
+size_t pg_attention_scratch(int32_t group_size, int32_t head_size);
+
+/// out[row, head] = softmax(queries · keys × scale) · values. The order of summation for a row depends on its position
+/// alone: not on the other rows, the block size or the blocks' places.
+typedef void pg_attend_function(
+    const struct pg_cache *cache, const struct pg_attention_task *task, float *scratch);
+
+/// Writes one token's K and V, each [kv_heads, head_size], to `slot` (block × block_size + offset).
+typedef void pg_cache_store_function(
+    const struct pg_cache *cache, int64_t slot, const float *keys, const float *values);
+
+pg_attend_function pg_attend_portable;
+pg_cache_store_function pg_cache_store_portable;
+#if defined(__x86_64__)
+pg_attend_function pg_attend_avx2;
+pg_cache_store_function pg_cache_store_avx2;
+#endif
+
+#endif

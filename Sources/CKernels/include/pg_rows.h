@@ -1,0 +1,40 @@
+// What happens to a row of activations between the matrix products: norms, quantisation, rotation, gating.
+#ifndef PAGODA_PG_ROWS_H
+#define PAGODA_PG_ROWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// out[i] = in[i] / sqrt(mean(in²) + epsilon) × weight[i], shape [size]; size is a multiple of 8.
+typedef void pg_rms_norm_function(const float *in, const float *weight, float epsilon, int32_t size, float *out);
+
+/// Quantises a row to 8 bits: groups of 32 share scale = max|value| / 127. `size` is a multiple of 32.
+/// Shapes: codes [size], scales and sums [size / 32], half_sums [size / 16] (see struct pg_activations).
+typedef void pg_quantize_row_function(
+    const float *values, int32_t size, int8_t *codes, float *scales, float *sums, float *half_sums);
+
+/// Rotates the first `rotary` values of each head, pairing i with i + rotary / 2.
+/// Shapes: heads [head_count, head_size]; cosines and sines [rotary / 2]. rotary / 2 is a multiple of 4.
+typedef void pg_rotate_function(
+    float *heads, int32_t head_count, int32_t head_size, int32_t rotary, const float *cosines, const float *sines);
+
+/// gate[i] = silu(gate[i]) × up[i], shape [size]; size is a multiple of 8.
+typedef void pg_gate_silu_function(float *gate, const float *up, int32_t size);
+
+/// out[i] += in[i], shape [size]; size is a multiple of 8.
+typedef void pg_add_function(const float *in, int32_t size, float *out);
+
+pg_rms_norm_function pg_rms_norm_portable;
+pg_quantize_row_function pg_quantize_row_portable;
+pg_rotate_function pg_rotate_portable;
+pg_gate_silu_function pg_gate_silu_portable;
+pg_add_function pg_add_portable;
+#if defined(__x86_64__)
+pg_rms_norm_function pg_rms_norm_avx2;
+pg_quantize_row_function pg_quantize_row_avx2;
+pg_rotate_function pg_rotate_avx2;
+pg_gate_silu_function pg_gate_silu_avx2;
+pg_add_function pg_add_avx2;
+#endif
+
+#endif

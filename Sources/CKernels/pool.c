@@ -1,0 +1,126 @@
+// Workers spin for some tens of microseconds, since the next stage or step mostly comes sooner, and then sleep, so that
+// an idle engine costs nothing.
+
+#include "pg_pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "pg_cpu.h"
+
+#define CACHE_LINE 64
+#define SPINS_BEFORE_SLEEP 5000
+
+struct word {
+    _Alignas(CACHE_LINE) _Atomic uint32_t value;
+};
+
+struct pg_pool {
+    struct word job_number;  // rises by one with every job
+    struct word phase;       // rises by one with every barrier passed
+    struct word arrived;     // workers at the barrier
+    struct word next_tile;
+    struct word sleepers;
+    struct word stopping;
+    pg_job_function *job;
+    void *context;
+    int32_t count;
+    pthread_t *threads;
+};
+
+struct start {
+    struct pg_pool *pool;
+    int32_t worker;
+};
+
+/// Waits until `word` is no longer `old`.
+static void wait_for_change(struct pg_pool *pool, struct word *word, uint32_t old) {
+    for (int spin = 0; spin < SPINS_BEFORE_SLEEP; spin++) {
+        if (atomic_load_explicit(&word->value, memory_order_acquire) != old)
+            return;
+        pg_spin_pause();
+    }
+    atomic_fetch_add(&pool->sleepers.value, 1);
+    while (atomic_load(&word->value) == old)
+        pg_wait_on_word((const uint32_t *)&word->value, old);
+    atomic_fetch_sub(&pool->sleepers.value, 1);
+}
+
+static void change(struct pg_pool *pool, struct word *word) {
+    atomic_fetch_add(&word->value, 1);
+    if (atomic_load(&pool->sleepers.value) > 0)
+        pg_wake_word((const uint32_t *)&word->value);
+}
+
+void pg_pool_barrier(struct pg_pool *pool) {
+    const uint32_t phase = atomic_load_explicit(&pool->phase.value, memory_order_acquire);
+    if (atomic_fetch_add(&pool->arrived.value, 1) + 1 == (uint32_t)pool->count) {
+        atomic_store_explicit(&pool->arrived.value, 0, memory_order_relaxed);
+        atomic_store_explicit(&pool->next_tile.value, 0, memory_order_relaxed);
+        change(pool, &pool->phase);
+    } else {
+        wait_for_change(pool, &pool->phase, phase);
+    }
+}
+
+int32_t pg_pool_next_tile(struct pg_pool *pool) {
+    return (int32_t)atomic_fetch_add_explicit(&pool->next_tile.value, 1, memory_order_relaxed);
+}
+
+static void *worker_main(void *argument) {
+    const struct start start = *(struct start *)argument;
+    free(argument);
+    struct pg_pool *pool = start.pool;
+    char name[16];
+    snprintf(name, sizeof name, "worker-%d", start.worker);
+    pg_name_thread(name);
+    for (uint32_t job_number = 0;; job_number++) {
+        wait_for_change(pool, &pool->job_number, job_number);
+        if (atomic_load(&pool->stopping.value))
+            return 0;
+        pool->job(pool->context, start.worker);
+        pg_pool_barrier(pool);
+    }
+}
+
+struct pg_pool *pg_pool_create(int32_t count) {
+    struct pg_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
+    if (!pool)
+        return 0;
+    *pool = (struct pg_pool){.count = 1, .threads = calloc((size_t)count, sizeof(pthread_t))};
+    if (!pool->threads) {
+        free(pool);
+        return 0;
+    }
+    for (; pool->count < count; pool->count++) {
+        struct start *start = malloc(sizeof *start);
+        if (start)
+            *start = (struct start){pool, pool->count};
+        if (!start || pthread_create(&pool->threads[pool->count], 0, worker_main, start) != 0) {
+            free(start);
+            pg_pool_destroy(pool);
+            return 0;
+        }
+    }
+    return pool;
+}
+
+void pg_pool_destroy(struct pg_pool *pool) {
+    atomic_store(&pool->stopping.value, 1);
+    change(pool, &pool->job_number);
+    for (int32_t worker = 1; worker < pool->count; worker++)
+        pthread_join(pool->threads[worker], 0);
+    free(pool->threads);
+    free(pool);
+}
+
+void pg_pool_run(struct pg_pool *pool, pg_job_function *job, void *context) {
+    pool->job = job;
+    pool->context = context;
+    atomic_store_explicit(&pool->next_tile.value, 0, memory_order_relaxed);
+    change(pool, &pool->job_number);
+    job(context, 0);
+    pg_pool_barrier(pool);
+}

@@ -1,0 +1,50 @@
+// Owns the large memory of a model: weights, KV cache, activations.
+
+internal import CKernels
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// Memory that is taken at start, straight from the system, and lives as long as the arena.
+///
+/// What it hands out (`FloatMatrix`, `PackedMatrix`, …) are views without a count of references, so that compute
+/// threads never contend for one; whoever holds a view must hold its arena too. Not thread-safe while allocating.
+public final class Arena {
+    private var regions: [UnsafeMutableRawBufferPointer] = []
+    public private(set) var byteCount = 0
+
+    public init() {}
+
+    deinit {
+        for region in regions { munmap(region.baseAddress, region.count) }
+    }
+
+    /// `byteCount` zeroed bytes, aligned to a page.
+    func allocate(_ byteCount: Int, purpose: String) throws(KernelError) -> UnsafeMutableRawPointer {
+        let size = max(byteCount, 1)
+        let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let address, address != MAP_FAILED else {
+            throw .outOfMemory(bytes: byteCount, purpose: purpose)
+        }
+        if size >= 4 << 20 { madvise(address, size, MADV_HUGEPAGE) }
+        regions.append(UnsafeMutableRawBufferPointer(start: address, count: size))
+        self.byteCount += size
+        return address
+    }
+
+    /// Zeroed elements; the product of the dimensions is checked.
+    func allocate<Element: BitwiseCopyable>(
+        _ type: Element.Type, _ dimensions: Int..., purpose: String
+    ) throws(KernelError) -> UnsafeMutablePointer<Element> {
+        var size = MemoryLayout<Element>.stride
+        for dimension in dimensions {
+            let (product, overflow) = size.multipliedReportingOverflow(by: dimension)
+            guard !overflow, dimension >= 0 else { throw .shapeTooLarge(purpose: purpose) }
+            size = product
+        }
+        return try allocate(size, purpose: purpose).assumingMemoryBound(to: Element.self)
+    }
+}

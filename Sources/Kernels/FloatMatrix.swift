@@ -1,0 +1,46 @@
+// Rows of fp32 in an arena.
+
+/// A view of fp32 rows, shape [rowCount, columnCount], row-major, in memory that an arena owns.
+///
+/// Sendable in the sense of the pool: within a stage each row is written by one worker at most, and barriers order
+/// stages. Rows are checked; columns are the callee's.
+@frozen
+public struct FloatMatrix: @unchecked Sendable {
+    public let rowCount: Int
+    public let columnCount: Int
+    let base: UnsafeMutablePointer<Float>
+
+    init(base: UnsafeMutablePointer<Float>, rowCount: Int, columnCount: Int) {
+        self.base = base
+        self.rowCount = rowCount
+        self.columnCount = columnCount
+    }
+
+    public init(rows: Int, columns: Int, in arena: Arena, purpose: String) throws(KernelError) {
+        base = try arena.allocate(Float.self, rows, columns, purpose: purpose)
+        rowCount = rows
+        columnCount = columns
+    }
+
+    func row(_ index: Int) -> UnsafeMutablePointer<Float> {
+        precondition(index >= 0 && index < rowCount, "row out of range")
+        return base + index * columnCount
+    }
+
+    /// Element access for loading and tests; kernels work on whole rows.
+    public subscript(row: Int, column: Int) -> Float {
+        get {
+            precondition(column >= 0 && column < columnCount, "column out of range")
+            return self.row(row)[column]
+        }
+        nonmutating set {
+            precondition(column >= 0 && column < columnCount, "column out of range")
+            self.row(row)[column] = newValue
+        }
+    }
+
+    public func copyRow(_ index: Int, to destination: Int, of other: FloatMatrix) {
+        precondition(columnCount == other.columnCount, "rows of different lengths")
+        other.row(destination).update(from: row(index), count: columnCount)
+    }
+}

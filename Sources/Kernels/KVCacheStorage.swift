@@ -1,0 +1,146 @@
+// The memory of the KV cache, and attention through block tables.
+
+internal import CKernels
+
+/// Element type of the KV cache.
+public enum KVCacheType: String, Sendable, CaseIterable {
+    case float32, float16, bfloat16
+
+    public var bytes: Int { self == .float32 ? 4 : 2 }
+
+    var code: Int32 {
+        switch self {
+        case .float32: Int32(PG_CACHE_F32.rawValue)
+        case .float16: Int32(PG_CACHE_F16.rawValue)
+        case .bfloat16: Int32(PG_CACHE_BF16.rawValue)
+        }
+    }
+}
+
+/// Shape of a KV cache.
+public struct KVCacheShape: Sendable, Equatable {
+    public var layerCount: Int
+    public var keyValueHeadCount: Int
+    public var headSize: Int
+    /// Tokens a block holds; a multiple of 8.
+    public var blockSize: Int
+    public var type: KVCacheType
+
+    public init(layerCount: Int, keyValueHeadCount: Int, headSize: Int, blockSize: Int, type: KVCacheType) {
+        self.layerCount = layerCount
+        self.keyValueHeadCount = keyValueHeadCount
+        self.headSize = headSize
+        self.blockSize = blockSize
+        self.type = type
+    }
+
+    /// Bytes of K and V of one token in all layers.
+    public var bytesPerToken: Int { 2 * layerCount * keyValueHeadCount * headSize * type.bytes }
+    public var bytesPerBlock: Int { bytesPerToken * blockSize }
+}
+
+/// One pool of blocks for K and V of every layer, allocated at start; pages are touched when first written.
+public struct KVCacheStorage: @unchecked Sendable {
+    public let shape: KVCacheShape
+    public let blockCount: Int
+    private let keys: UnsafeMutablePointer<UInt8>
+    private let values: UnsafeMutablePointer<UInt8>
+    private let blockBytesPerLayer: Int
+
+    public init(shape: KVCacheShape, blockCount: Int, in arena: Arena) throws(KernelError) {
+        precondition(shape.blockSize > 0 && shape.blockSize % 8 == 0 && shape.headSize % 8 == 0, "unsupported shape")
+        self.shape = shape
+        self.blockCount = blockCount
+        blockBytesPerLayer = shape.keyValueHeadCount * shape.headSize * shape.blockSize * shape.type.bytes
+        keys = try arena.allocate(UInt8.self, shape.layerCount, blockCount, blockBytesPerLayer, purpose: "KV cache")
+        values = try arena.allocate(UInt8.self, shape.layerCount, blockCount, blockBytesPerLayer, purpose: "KV cache")
+    }
+
+    private func layer(_ index: Int) -> pg_cache {
+        precondition(index >= 0 && index < shape.layerCount, "layer out of range")
+        let offset = index * blockCount * blockBytesPerLayer
+        return pg_cache(
+            keys: keys + offset, values: values + offset, type: shape.type.code, block_size: Int32(shape.blockSize),
+            kv_heads: Int32(shape.keyValueHeadCount), head_size: Int32(shape.headSize))
+    }
+
+    /// Writes the K and V that stand in a row of `source` (from the given columns on) to `slot` of a layer.
+    public func store(
+        layer index: Int, slot: Int, from source: FloatMatrix, row: Int, keyColumn: Int, valueColumn: Int,
+        _ kernels: KernelSet
+    ) {
+        let width = shape.keyValueHeadCount * shape.headSize
+        precondition(slot >= 0 && slot < blockCount * shape.blockSize, "slot out of range")
+        precondition(keyColumn + width <= source.columnCount && valueColumn + width <= source.columnCount)
+        var cache = layer(index)
+        kernels.cacheStore(&cache, Int64(slot), source.row(row) + keyColumn, source.row(row) + valueColumn)
+    }
+
+    /// Copies a block in every layer.
+    public func copyBlock(from source: Int, to destination: Int) {
+        precondition(source >= 0 && source < blockCount && destination >= 0 && destination < blockCount)
+        for index in 0..<shape.layerCount {
+            for base in [keys, values] {
+                let first = base + index * blockCount * blockBytesPerLayer
+                (first + destination * blockBytesPerLayer).update(
+                    from: first + source * blockBytesPerLayer, count: blockBytesPerLayer)
+            }
+        }
+    }
+
+    /// Rows of one sequence against one KV head; see `pg_attention.h` for the arithmetic.
+    public struct AttentionTask: Sendable {
+        public var firstRow: Int32
+        public var rowCount: Int32
+        public var firstPosition: Int32
+        public var keyValueHead: Int32
+        /// Where the sequence's block table starts.
+        public var blockTableOffset: Int32
+
+        public init(
+            firstRow: Int32, rowCount: Int32, firstPosition: Int32, keyValueHead: Int32, blockTableOffset: Int32
+        ) {
+            self.firstRow = firstRow
+            self.rowCount = rowCount
+            self.firstPosition = firstPosition
+            self.keyValueHead = keyValueHead
+            self.blockTableOffset = blockTableOffset
+        }
+
+        /// The most rows a task may have.
+        public static let maximumRows = Int(PG_ATTENTION_ROWS)
+    }
+
+    /// out[row, head] = attention of queries[row, head] for the heads that share the task's KV head.
+    ///
+    /// - Parameters:
+    ///   - queries: Shape [rows, at least headCount × headSize], heads from column 0 on.
+    ///   - blockTables: Covers the position of the task's last row, rounded up to 8.
+    ///   - scratch: A worker's own row of at least `attentionScratch(groupSize:)` floats.
+    public func attend(
+        layer index: Int, task: AttentionTask, queries: FloatMatrix, groupSize: Int, window: Int, scale: Float,
+        blockTables: [Int32], into out: FloatMatrix, scratch: FloatMatrix, scratchRow: Int, _ kernels: KernelSet
+    ) {
+        let lastPosition = Int(task.firstPosition) + Int(task.rowCount) - 1
+        let offset = Int(task.blockTableOffset)
+        precondition(task.rowCount > 0 && Int(task.rowCount) <= AttentionTask.maximumRows, "task out of range")
+        precondition(offset >= 0 && offset + lastPosition / shape.blockSize < blockTables.count, "block table too short")
+        precondition(Int(task.firstRow) + Int(task.rowCount) <= min(queries.rowCount, out.rowCount), "rows out of range")
+        precondition(scratch.columnCount >= attentionScratch(groupSize: groupSize), "scratch too small")
+        let column = Int(task.keyValueHead) * groupSize * shape.headSize
+        var cache = layer(index)
+        blockTables.withUnsafeBufferPointer { tables in
+            var view = pg_attention_task(
+                queries: queries.row(Int(task.firstRow)) + column, out: out.row(Int(task.firstRow)) + column,
+                query_stride: queries.columnCount, out_stride: out.columnCount, row_count: task.rowCount,
+                first_position: task.firstPosition, kv_head: task.keyValueHead, group_size: Int32(groupSize),
+                window: Int32(window), scale: scale, block_table: tables.baseAddress.map { $0 + offset })
+            kernels.attend(&cache, &view, scratch.row(scratchRow))
+        }
+    }
+
+    /// Floats of scratch a worker needs for `attend`.
+    public func attentionScratch(groupSize: Int) -> Int {
+        pg_attention_scratch(Int32(groupSize), Int32(shape.headSize))
+    }
+}

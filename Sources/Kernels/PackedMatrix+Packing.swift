@@ -1,0 +1,111 @@
+// From a checkpoint's bytes to panels.
+
+internal import CKernels
+
+/// Source rows of a matrix to be packed; several sources stacked make one matrix (Q, K and V; gate and up).
+public struct MatrixSource {
+    /// The bytes of [rowCount, columnCount] weights, row by row; valid during the call that takes this value.
+    let bytes: UnsafeRawBufferPointer
+    let format: StorageFormat
+    let rowCount: Int
+    /// Row r of the packed matrix is row `rowOrder(r)` of the source.
+    let rowOrder: (Int) -> Int
+
+    public init(
+        bytes: UnsafeRawBufferPointer, format: StorageFormat, rowCount: Int, rowOrder: @escaping (Int) -> Int = { $0 }
+    ) {
+        self.bytes = bytes
+        self.format = format
+        self.rowCount = rowCount
+        self.rowOrder = rowOrder
+    }
+}
+
+extension PackedMatrix {
+    /// Packs the stacked rows of `sources` (at least one) on all workers.
+    ///
+    /// - Parameter asFloat32: Dequantise exactly to fp32 (reference mode) instead of keeping the codes.
+    public init(
+        packing sources: [MatrixSource], columnCount: Int, asFloat32: Bool, in arena: Arena, purpose: String,
+        pool: WorkerPool
+    ) throws(KernelError) {
+        let rowCount = sources.reduce(0) { $0 + $1.rowCount }
+        let float32 = Int32(PG_FORM_F32.rawValue)
+        let form = asFloat32 ? float32 : pg_form_for_sources(sources.map(\.format.packSource), Int32(sources.count))
+        let toFloat32 = form == float32
+        try self.init(rowCount: rowCount, columnCount: columnCount, form: form, in: arena, purpose: purpose)
+        let packed = self
+        let rows = sources.flatMap { source in
+            (0..<source.rowCount).map { row in RowSource(source, row: source.rowOrder(row), columnCount: columnCount) }
+        }
+        pool.run { worker in
+            let scratch = UnsafeMutablePointer<Float>.allocate(capacity: toFloat32 ? 8 * columnCount : 1)
+            defer { scratch.deallocate() }
+            worker.stage(tiles: packed.panelCount) { index in
+                let eight = rows[index * 8..<min(rows.count, index * 8 + 8)]
+                if toFloat32 {
+                    packed.packFloat32(panel: index, eight, scratch)
+                } else {
+                    packed.packCodes(panel: index, eight)
+                }
+            }
+        }
+    }
+
+    private struct RowSource {
+        let bytes: UnsafePointer<UInt8>
+        let format: StorageFormat
+
+        init(_ source: MatrixSource, row: Int, columnCount: Int) {
+            let rowBytes = columnCount / source.format.blockElements * source.format.blockBytes
+            precondition(row >= 0 && (row + 1) * rowBytes <= source.bytes.count, "source row out of range")
+            format = source.format
+            // The precondition guarantees that there are bytes, hence an address.
+            bytes = source.bytes.baseAddress.unsafelyUnwrapped.advanced(by: row * rowBytes)
+                .assumingMemoryBound(to: UInt8.self)
+        }
+    }
+
+    private func packCodes(panel index: Int, _ rows: ArraySlice<RowSource>) {
+        var pointers = [UnsafePointer<UInt8>?](repeating: nil, count: 8)
+        var formats = [Int32](repeating: 0, count: 8)
+        for (place, row) in rows.enumerated() {
+            pointers[place] = row.bytes
+            formats[place] = row.format.packSource
+        }
+        pg_pack_panel(form, &formats, &pointers, Int32(columnCount), panel(index))
+    }
+
+    private func packFloat32(panel index: Int, _ rows: ArraySlice<RowSource>, _ scratch: UnsafeMutablePointer<Float>) {
+        var pointers = [UnsafePointer<Float>?](repeating: nil, count: 8)
+        for (place, row) in rows.enumerated() {
+            let values = scratch + place * columnCount
+            Dequantize.decode(row.bytes, format: row.format, elementCount: columnCount, into: values)
+            pointers[place] = UnsafePointer(values)
+        }
+        pg_pack_panel_f32(&pointers, Int32(columnCount), panel(index))
+    }
+}
+
+extension StorageFormat {
+    /// The name of this format in `pg_pack.h`.
+    var packSource: Int32 {
+        let source =
+            switch self {
+            case .float32: PG_SOURCE_F32
+            case .float16: PG_SOURCE_F16
+            case .bfloat16: PG_SOURCE_BF16
+            case .q4_0: PG_SOURCE_Q4_0
+            case .q4_1: PG_SOURCE_Q4_1
+            case .q5_0: PG_SOURCE_Q5_0
+            case .q5_1: PG_SOURCE_Q5_1
+            case .q8_0: PG_SOURCE_Q8_0
+            case .q2_K: PG_SOURCE_Q2_K
+            case .q3_K: PG_SOURCE_Q3_K
+            case .q4_K: PG_SOURCE_Q4_K
+            case .q5_K: PG_SOURCE_Q5_K
+            case .q6_K: PG_SOURCE_Q6_K
+            }
+        return Int32(source.rawValue)
+    }
+}

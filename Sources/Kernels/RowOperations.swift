@@ -1,0 +1,53 @@
+// Norms, rotation and gating of rows, checked.
+
+extension KernelSet {
+    /// out[outRow] = RMS norm of in[row] with `weight`, shape [1, columns].
+    public func rmsNorm(
+        _ input: FloatMatrix, row: Int, weight: FloatMatrix, epsilon: Float, into out: FloatMatrix, row outRow: Int
+    ) {
+        precondition(
+            input.columnCount == weight.columnCount && out.columnCount == input.columnCount
+                && input.columnCount % 8 == 0, "norm of another size")
+        rmsNorm(input.row(row), weight.row(0), epsilon, Int32(input.columnCount), out.row(outRow))
+    }
+
+    /// Rotates the heads at columns [firstColumn, firstColumn + headCount × headSize) of a row to `position`.
+    public func rotate(
+        _ matrix: FloatMatrix, row: Int, firstColumn: Int, headCount: Int, headSize: Int,
+        table: RotaryTable, position: Int
+    ) {
+        precondition(firstColumn + headCount * headSize <= matrix.columnCount, "heads out of range")
+        precondition(table.rotaryDimensions <= headSize, "rotation wider than a head")
+        rotate(
+            matrix.row(row) + firstColumn, Int32(headCount), Int32(headSize), Int32(table.rotaryDimensions),
+            table.cosines.row(position), table.sines.row(position))
+    }
+
+    /// out[outRow, i] = silu(in[row, i]) × in[row, width + i] for i in 0..<width: `in` holds gate and up side by side.
+    public func gateSilu(_ gateAndUp: FloatMatrix, row: Int, width: Int, into out: FloatMatrix) {
+        precondition(
+            gateAndUp.columnCount >= 2 * width && out.columnCount == width && width % 8 == 0, "gate out of range")
+        let target = out.row(row), source = gateAndUp.row(row)
+        target.update(from: source, count: width)
+        gateSilu(target, source + width, Int32(width))
+    }
+
+    /// matrix[row] += bias, shape [1, columns].
+    public func add(_ bias: FloatMatrix, to matrix: FloatMatrix, row: Int) {
+        precondition(bias.columnCount <= matrix.columnCount && bias.columnCount % 8 == 0, "bias of another size")
+        add(bias.row(0), Int32(bias.columnCount), matrix.row(row))
+    }
+}
+
+/// Cosines and sines of rotary position embedding for each position, shape [positions, rotaryDimensions / 2] each.
+public struct RotaryTable: Sendable {
+    public let rotaryDimensions: Int
+    public let cosines: FloatMatrix
+    public let sines: FloatMatrix
+
+    public init(positions: Int, rotaryDimensions: Int, in arena: Arena) throws(KernelError) {
+        self.rotaryDimensions = rotaryDimensions
+        cosines = try FloatMatrix(rows: positions, columns: rotaryDimensions / 2, in: arena, purpose: "rotary table")
+        sines = try FloatMatrix(rows: positions, columns: rotaryDimensions / 2, in: arena, purpose: "rotary table")
+    }
+}

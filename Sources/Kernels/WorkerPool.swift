@@ -1,0 +1,60 @@
+// The compute threads, and the shape in which a forward pass is written for them.
+
+internal import CKernels
+
+/// A fixed set of compute threads. The caller of `run` is worker 0.
+public final class WorkerPool {
+    public let workerCount: Int
+    private let pool: OpaquePointer
+
+    public init(workerCount: Int) throws(KernelError) {
+        let count = max(1, workerCount)
+        guard let count32 = Int32(exactly: count), let pool = pg_pool_create(count32) else {
+            throw .noThreads(count: count)
+        }
+        self.pool = pool
+        self.workerCount = count
+    }
+
+    deinit {
+        pg_pool_destroy(pool)
+    }
+
+    /// Runs `body` on every worker at once and returns when all are done.
+    ///
+    /// `body` runs on several threads: it may write only what its stages give to one worker at a time.
+    public func run(_ body: (Worker) -> Void) {
+        withoutActuallyEscaping(body) { body in
+            var job = Job(body: body, pool: pool)
+            withUnsafeMutablePointer(to: &job) { job in
+                pg_pool_run(
+                    pool,
+                    { context, index in
+                        guard let job = context?.assumingMemoryBound(to: Job.self) else { return }
+                        job.pointee.body(Worker(index: Int(index), pool: job.pointee.pool))
+                    }, job)
+            }
+        }
+    }
+
+    private struct Job {
+        let body: (Worker) -> Void
+        let pool: OpaquePointer
+    }
+}
+
+/// One thread's view of a running job. All workers go through the same stages in the same order.
+public struct Worker {
+    public let index: Int
+    let pool: OpaquePointer
+
+    /// Calls `body` for each tile, the workers sharing them out as they get free, and waits until all tiles are done.
+    public func stage(tiles count: Int, _ body: (Int) -> Void) {
+        while true {
+            let tile = Int(pg_pool_next_tile(pool))
+            guard tile < count else { break }
+            body(tile)
+        }
+        pg_pool_barrier(pool)
+    }
+}
