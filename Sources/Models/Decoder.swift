@@ -1,0 +1,117 @@
+// The forward pass of every decoder family: tokens in, logits out, K and V through block tables.
+
+internal import Kernels
+internal import ModelFiles
+
+/// A transformer decoder with pre-norm RMSNorm, rotary embedding, grouped-query attention and SwiGLU.
+///
+/// Written for all workers at once: each line of `forward` is a stage that they share and leave together. The result of
+/// a row depends on its sequence alone, bit for bit: no sum's order depends on the batch, its chunks or the workers.
+struct Decoder {
+    let configuration: ModelConfiguration
+    let weights: DecoderWeights
+    let buffers: DecoderBuffers
+    let rotary: RotaryTable
+    let cache: KVCacheStorage
+    let kernels: KernelSet
+    let workerCount: Int
+
+    private var headSize: Int { configuration.headSize }
+    private var queryWidth: Int { configuration.headCount * headSize }
+    private var keyWidth: Int { configuration.keyValueHeadCount * headSize }
+    private var groupSize: Int { configuration.headCount / configuration.keyValueHeadCount }
+
+    /// Computes the batch: K and V into the cache, logits of `batch.logitRows` into `logits`.
+    func forward(
+        _ batch: ForwardBatch, tasks: [KVCacheStorage.AttentionTask], into logits: LogitsBuffer, _ worker: Worker
+    ) {
+        let rows = batch.rowCount
+        worker.stage(tiles: rows) { row in
+            weights.tokenEmbedding.copyRow(Int(batch.tokenIDs[row]), to: row, of: buffers.hidden)
+        }
+        for index in weights.layers.indices {
+            attention(index, batch, tasks, worker)
+            feedForward(weights.layers[index], rows: rows, worker)
+        }
+        outputHead(batch, into: logits, worker)
+    }
+
+    private func attention(
+        _ index: Int, _ batch: ForwardBatch, _ tasks: [KVCacheStorage.AttentionTask], _ worker: Worker
+    ) {
+        let layer = weights.layers[index], rows = batch.rowCount
+        norm(layer.attentionNorm, rows: rows, for: layer.queryKeyValue, worker)
+        layer.queryKeyValue.multiply(
+            buffers.normed, tokenCount: rows, into: buffers.queryKeyValue, kernels, worker, workerCount: workerCount)
+        worker.stage(tiles: rows) { row in
+            placeInCache(layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row])
+        }
+        worker.stage(tiles: tasks.count) { task in
+            cache.attend(
+                layer: index, task: tasks[task], queries: buffers.queryKeyValue, groupSize: groupSize,
+                window: configuration.slidingWindow ?? 0, scale: 1 / Float(headSize).squareRoot(),
+                blockTables: batch.blockTables, into: buffers.attention.values, scratch: buffers.attentionScratch,
+                scratchRow: worker.index, kernels)
+        }
+        quantize(buffers.attention, rows: rows, for: layer.attentionOutput, worker)
+        layer.attentionOutput.multiply(
+            buffers.attention, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
+            workerCount: workerCount)
+        if let bias = layer.attentionOutputBias {
+            worker.stage(tiles: rows) { row in kernels.add(bias, to: buffers.hidden, row: row) }
+        }
+    }
+
+    /// Adds the biases, rotates Q and K to their position, and writes K and V to their slot.
+    private func placeInCache(_ layer: DecoderLayer, _ index: Int, row: Int, position: Int32, slot: Int32) {
+        if let bias = layer.queryKeyValueBias { kernels.add(bias, to: buffers.queryKeyValue, row: row) }
+        kernels.rotate(
+            buffers.queryKeyValue, row: row, firstColumn: 0,
+            headCount: configuration.headCount + configuration.keyValueHeadCount, headSize: headSize, table: rotary,
+            position: Int(position))
+        cache.store(
+            layer: index, slot: Int(slot), from: buffers.queryKeyValue, row: row, keyColumn: queryWidth,
+            valueColumn: queryWidth + keyWidth, kernels)
+    }
+
+    private func feedForward(_ layer: DecoderLayer, rows: Int, _ worker: Worker) {
+        let inner = configuration.intermediateSize
+        norm(layer.feedForwardNorm, rows: rows, for: layer.gateUp, worker)
+        layer.gateUp.multiply(
+            buffers.normed, tokenCount: rows, into: buffers.gateUp, kernels, worker, workerCount: workerCount)
+        worker.stage(tiles: rows) { row in
+            kernels.gateSilu(buffers.gateUp, row: row, width: inner, into: buffers.gated.values)
+            if layer.down.usesQuantizedActivations { buffers.gated.quantize(row: row, kernels) }
+        }
+        layer.down.multiply(
+            buffers.gated, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
+            workerCount: workerCount)
+    }
+
+    private func outputHead(_ batch: ForwardBatch, into logits: LogitsBuffer, _ worker: Worker) {
+        let head = weights.outputHead
+        worker.stage(tiles: batch.logitRows.count) { index in
+            kernels.rmsNorm(
+                buffers.hidden, row: Int(batch.logitRows[index]), weight: weights.outputNorm,
+                epsilon: configuration.normEpsilon, into: buffers.logitInputs.values, row: index)
+            if head.usesQuantizedActivations { buffers.logitInputs.quantize(row: index, kernels) }
+        }
+        head.multiply(
+            buffers.logitInputs, tokenCount: batch.logitRows.count, into: logits, kernels, worker,
+            workerCount: workerCount)
+    }
+
+    private func norm(_ weight: FloatMatrix, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
+        worker.stage(tiles: rows) { row in
+            kernels.rmsNorm(
+                buffers.hidden, row: row, weight: weight, epsilon: configuration.normEpsilon,
+                into: buffers.normed.values, row: row)
+            if consumer.usesQuantizedActivations { buffers.normed.quantize(row: row, kernels) }
+        }
+    }
+
+    private func quantize(_ activations: ActivationRows, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
+        guard consumer.usesQuantizedActivations else { return }
+        worker.stage(tiles: rows) { row in activations.quantize(row: row, kernels) }
+    }
+}

@@ -1,0 +1,32 @@
+// The weights of a decoder, packed.
+
+internal import Kernels
+
+/// Weights of one layer.
+struct DecoderLayer {
+    /// Shape [1, hiddenSize].
+    let attentionNorm: FloatMatrix
+    /// Q, K and V stacked: shape [(headCount + 2 keyValueHeadCount) × headSize, hiddenSize].
+    let queryKeyValue: PackedMatrix
+    /// Shape [1, rows of queryKeyValue].
+    let queryKeyValueBias: FloatMatrix?
+    /// Shape [hiddenSize, headCount × headSize].
+    let attentionOutput: PackedMatrix
+    let attentionOutputBias: FloatMatrix?
+    let feedForwardNorm: FloatMatrix
+    /// Gate and up stacked: shape [2 × intermediateSize, hiddenSize].
+    let gateUp: PackedMatrix
+    /// Shape [hiddenSize, intermediateSize].
+    let down: PackedMatrix
+}
+
+/// All weights of a decoder. Memory belongs to the arena they were loaded into.
+struct DecoderWeights {
+    /// Shape [vocabularySize, hiddenSize].
+    let tokenEmbedding: PackedMatrix
+    let layers: [DecoderLayer]
+    let outputNorm: FloatMatrix
+    /// The token embedding itself where the two are tied.
+    let outputHead: PackedMatrix
+    let rotary: RotaryFrequencies
+}

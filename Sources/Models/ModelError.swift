@@ -1,0 +1,31 @@
+// Why a checkpoint cannot be run.
+
+/// What a checkpoint lacks, or what this program lacks for it.
+public enum ModelError: Error, Equatable, CustomStringConvertible {
+    case unsupportedArchitecture(found: String, supported: [String])
+    case unsupportedFeature(String, file: String)
+    case tensorMissing(name: String, file: String)
+    case shapeMismatch(tensor: String, expected: [Int], found: [Int], file: String)
+    case unsupportedElementType(tensor: String, type: String, file: String)
+    case contextTooLong(asked: Int, supported: Int)
+    case memory(String)
+
+    public var description: String {
+        switch self {
+        case .unsupportedArchitecture(let found, let supported):
+            "The architecture \(found) is not supported; supported are \(supported.joined(separator: ", "))."
+        case .unsupportedFeature(let feature, let file):
+            "\(file): \(feature) is not supported."
+        case .tensorMissing(let name, let file):
+            "\(file) has no tensor named \(name); is the file complete, and of the architecture that it names?"
+        case .shapeMismatch(let tensor, let expected, let found, let file):
+            "\(file): tensor \(tensor) has shape \(found), but the configuration asks for \(expected)."
+        case .unsupportedElementType(let tensor, let type, let file):
+            "\(file): tensor \(tensor) has element type \(type), which cannot hold weights here."
+        case .contextTooLong(let asked, let supported):
+            "--max-model-len \(asked) is more than the model's context of \(supported) tokens."
+        case .memory(let reason):
+            reason
+        }
+    }
+}

@@ -1,0 +1,88 @@
+// Rotary position embedding: frequencies of every scaling, and the table made of them.
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+internal import Kernels
+public import ModelFiles
+
+/// Inverse frequencies of a model's rotary embedding, and the factor on its cosines and sines.
+///
+/// Computed in fp32 in the order in which Transformers does, so that the angles of far positions have the same rounding.
+public struct RotaryFrequencies: Sendable, Equatable {
+    /// Shape [rotaryDimensions / 2].
+    public private(set) var inverse: [Float]
+    public private(set) var amplitude: Float = 1
+
+    /// - Parameter divisors: Of each frequency, where a checkpoint gives them as a tensor (GGUF's `rope_freqs`).
+    public init(_ configuration: ModelConfiguration, divisors: [Float]?) throws(ModelError) {
+        let dimensions = configuration.rotaryDimensions, base = Float(configuration.ropeTheta)
+        let exponents = stride(from: 0, to: dimensions, by: 2).map { Float($0) / Float(dimensions) }
+        let frequencies = exponents.map { powf(base, $0) }
+        inverse = frequencies.map { 1 / $0 }
+        switch configuration.ropeScaling {
+        case .none:
+            break
+        case .linear(let factor):
+            inverse = inverse.map { $0 / Float(factor) }
+        case .llama3(let factor, let low, let high, let originalContext):
+            scaleLlama3(factor: Float(factor), low: Float(low), high: Float(high), originalContext: originalContext)
+        case .yarn(let yarn):
+            scaleYarn(yarn, frequencies: frequencies, base: configuration.ropeTheta)
+        case .unsupported(let name):
+            throw .unsupportedFeature("rope scaling \(name)", file: configuration.architecture)
+        }
+        if let divisors {
+            guard divisors.count == inverse.count else {
+                throw .shapeMismatch(
+                    tensor: "rope_freqs.weight", expected: [inverse.count], found: [divisors.count],
+                    file: configuration.architecture)
+            }
+            for (index, divisor) in divisors.enumerated() where divisor != 0 { inverse[index] /= divisor }
+        }
+    }
+
+    /// Llama 3.1: long waves are stretched, short ones kept, those between blended.
+    private mutating func scaleLlama3(factor: Float, low: Float, high: Float, originalContext: Int) {
+        let context = Float(originalContext)
+        inverse = inverse.map { frequency in
+            let wavelength = 2 * Float.pi / frequency
+            if wavelength > context / low { return frequency / factor }
+            if wavelength < context / high { return frequency }
+            let smooth = (context / wavelength - low) / (high - low)
+            return (1 - smooth) * (frequency / factor) + smooth * frequency
+        }
+    }
+
+    /// YaRN (Peng et al., 2023): interpolates slow dimensions, keeps fast ones, ramps between.
+    private mutating func scaleYarn(_ yarn: RopeScaling.Yarn, frequencies: [Float], base: Double) {
+        let dimensions = Double(frequencies.count * 2), context = Double(yarn.originalContextLength)
+        func dimension(ofRotations rotations: Double) -> Double {
+            dimensions * log(context / (rotations * 2 * Double.pi)) / (2 * log(base))
+        }
+        let low = max(0, dimension(ofRotations: yarn.betaFast).rounded(.down))
+        var high = min(dimensions - 1, dimension(ofRotations: yarn.betaSlow).rounded(.up))
+        if low == high { high += 0.001 }
+        for (index, frequency) in frequencies.enumerated() {
+            let ramp = min(1, max(0, (Float(index) - Float(low)) / Float(high - low)))
+            let kept = 1 - ramp
+            inverse[index] = 1 / (Float(yarn.factor) * frequency) * (1 - kept) + 1 / frequency * kept
+        }
+        amplitude = Float(yarn.attentionFactor ?? (yarn.factor > 1 ? 0.1 * log(yarn.factor) + 1 : 1))
+    }
+
+    /// The table for positions 0..<positions.
+    func table(positions: Int, in arena: Arena) throws(KernelError) -> RotaryTable {
+        let table = try RotaryTable(positions: positions, rotaryDimensions: inverse.count * 2, in: arena)
+        for position in 0..<positions {
+            for (index, frequency) in inverse.enumerated() {
+                let angle = Float(position) * frequency
+                table.cosines[position, index] = cosf(angle) * amplitude
+                table.sines[position, index] = sinf(angle) * amplitude
+            }
+        }
+        return table
+    }
+}
