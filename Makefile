@@ -1,0 +1,35 @@
+# Every target does its own set-up; on a fresh machine `make serve` serves a real model and `make test` passes.
+
+MODEL ?= $(shell tools/fetch-model.sh)
+PORT ?= 8000
+SWIFT ?= swift
+BINARY := .build/release/pagoda
+CACHE := $(or $(PAGODA_CACHE),$(HOME)/.cache/pagoda)
+
+.PHONY: help build serve test bench format lint
+
+help: ## Print this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+build: ## Build the release binary, .build/release/pagoda
+	$(SWIFT) build -c release --product pagoda
+
+serve: build ## Serve a model on port 8000 (MODEL=path for another, PORT=n)
+	$(BINARY) serve "$(MODEL)" --port $(PORT)
+
+test: ## Fetch what the tests need, build and run them all
+	tools/stage.sh "model" tools/fetch-model.sh
+	tools/stage.sh "larger model" tools/fetch-model.sh qwen-0.5b
+	tools/stage.sh "template and vocabulary corpus" tools/fetch-template-corpus.sh
+	tools/stage.sh "python client" tools/python-client.sh
+	tools/stage.sh "build" $(SWIFT) build -c release --build-tests
+	tools/stage.sh "tests" $(SWIFT) test -c release --skip-build
+
+bench: build ## Measure decode and prefill beside the machine's limits
+	tools/bench.sh "$(MODEL)"
+
+format: ## Format all Swift files
+	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
+
+lint: ## Check the formatting rules
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests

@@ -1,0 +1,87 @@
+import Testing
+
+/// The import graph of docs/architecture.md, as data: what each target may import of ours, then of packages.
+/// The standard library's own modules and swift-collections may be used anywhere.
+private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)] = [
+    "CPlatform": ([], []),
+    "CKernels": ([], []),
+    "Primitives": ([], []),
+    "JSON": ([], []),
+    "Telemetry": ([], []),
+    "Kernels": (["CKernels"], []),
+    "ModelFiles": (["JSON"], []),
+    "Tokenization": (["JSON", "Primitives"], []),
+    "Templating": (["JSON"], []),
+    "OpenAI": (["JSON"], []),
+    "Scheduling": (["Primitives"], []),
+    "Models": (["Kernels", "ModelFiles", "Primitives"], []),
+    "Sampling": (["Kernels", "Primitives"], []),
+    "Engine": (["Models", "Scheduling", "Sampling", "Kernels", "Primitives"], []),
+    "Generation": (
+        ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
+    ),
+    "Observability": (["Engine", "Telemetry", "Primitives"], ["Logging"]),
+    "Server": (
+        ["Generation", "Engine", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives", "CPlatform"],
+        [
+            "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypes",
+            "NIOHTTPTypesHTTP1", "Logging",
+        ]
+    ),
+    "PagodaCLI": (
+        [
+            "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles", "Kernels",
+            "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
+        ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore"]
+    ),
+    "pagoda": (["PagodaCLI"], []),
+    "EngineTesting": (["Engine", "Models", "ModelFiles", "Kernels", "Scheduling", "Sampling", "Primitives"], []),
+]
+
+private let systemModules: Set<String> = [
+    "Swift", "Synchronization", "Glibc", "Musl", "Darwin", "Dispatch", "_Concurrency", "Collections", "DequeModule",
+    "HeapModule", "OrderedCollections", "Algorithms",
+]
+
+@Suite("Architecture")
+struct ImportTests {
+    @Test("every folder of Sources is a target of the table, and no other")
+    func everyTargetIsListed() {
+        #expect(Set(SourceTree.targets) == Set(allowedImports.keys))
+    }
+
+    @Test("a target imports only what the architecture allows", arguments: allowedImports.keys.sorted())
+    func importsFollowTheTable(target: String) throws {
+        let allowed = try #require(allowedImports[target])
+        for file in try SourceTree.swiftFiles(in: "Sources/\(target)") {
+            for (number, line) in file.lines.enumerated() {
+                guard let module = importedModule(line), !systemModules.contains(module) else { continue }
+                #expect(
+                    allowed.ours.contains(module) || allowed.packages.contains(module),
+                    "\(file.path):\(number + 1): \(target) must not import \(module)")
+            }
+        }
+    }
+
+    @Test("nothing imports upward: the table has no cycle")
+    func noCycle() {
+        var finished: Set<String> = []
+        func visit(_ target: String, path: [String]) {
+            #expect(!path.contains(target), "cycle: \((path + [target]).joined(separator: " → "))")
+            guard !path.contains(target), finished.insert(target).inserted else { return }
+            for next in allowedImports[target]?.ours ?? [] { visit(next, path: path + [target]) }
+        }
+        for target in allowedImports.keys { visit(target, path: []) }
+    }
+
+    private func importedModule(_ line: String) -> String? {
+        var words = line.split(separator: " ").map(String.init)
+        while let first = words.first, ["public", "internal", "package", "private", "fileprivate", "@preconcurrency"].contains(first) {
+            words.removeFirst()
+        }
+        guard words.first == "import", words.count >= 2 else { return nil }
+        let kinds: Set<String> = ["struct", "class", "enum", "func", "protocol", "typealias", "let", "var"]
+        let name = kinds.contains(words[1]) && words.count > 2 ? words[2] : words[1]
+        return name.split(separator: ".").first.map(String.init)
+    }
+}
