@@ -17,6 +17,7 @@ public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
         case tooDeep(limit: Int)
         case tooManyValues(limit: Int)
         case tooLarge(limitBytes: Int)
+        case duplicateKey
     }
 
     public let reason: Reason
@@ -46,6 +47,7 @@ public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
         case .tooDeep(let limit): "The nesting is deeper than \(limit) levels"
         case .tooManyValues(let limit): "The document holds more than \(limit) values"
         case .tooLarge(let limit): "The document is larger than \(limit) bytes"
+        case .duplicateKey: "An object holds the same key twice"
         }
     }
 
@@ -63,15 +65,20 @@ public struct JSONLimits: Sendable, Equatable {
     /// Values in the document, containers included.
     public var valueCount: Int
     public var sizeBytes: Int
+    /// For formats in which a key that comes twice must not depend on which of them a reader takes.
+    public var rejectsDuplicateKeys: Bool
 
     /// The parser recurses, so no limit beyond this is honoured: it fits the smallest stack of a thread.
     public static let greatestDepth = 512
 
     /// For what a client sends, unless told otherwise.
-    public init(depth: Int = 64, valueCount: Int = 1_000_000, sizeBytes: Int = 32 << 20) {
+    public init(
+        depth: Int = 64, valueCount: Int = 1_000_000, sizeBytes: Int = 32 << 20, rejectsDuplicateKeys: Bool = false
+    ) {
         self.depth = min(depth, Self.greatestDepth)
         self.valueCount = valueCount
         self.sizeBytes = sizeBytes
+        self.rejectsDuplicateKeys = rejectsDuplicateKeys
     }
 
     /// For files that belong to a model: a vocabulary alone holds hundreds of thousands of values.

@@ -3,7 +3,8 @@
 /// A strict recursive-descent parser.
 ///
 /// Stricter than Python's `json`: no `NaN`, no byte order mark, and a `\u` escape of half a surrogate pair is an error,
-/// since no Swift string can hold one (pydantic rejects it one step later). Of duplicate keys the last one wins.
+/// since no Swift string can hold one (pydantic rejects it one step later). Of duplicate keys the last one wins,
+/// unless the limits reject them.
 /// Integers that fit 64 bits stay exact; any other number becomes the nearest `Double`, which is infinite beyond its
 /// range and zero below: whoever reads a number with a range must check it.
 public struct JSONParser {
@@ -94,7 +95,9 @@ public struct JSONParser {
                 guard try peek() == UInt8(ascii: "\"") else {
                     throw JSONError(.unexpectedByte(bytes[position], expected: "a key in quotes"), at: position)
                 }
+                let keyStart = position
                 let key = try parseString()
+                if limits.rejectsDuplicateKeys, object[key] != nil { throw JSONError(.duplicateKey, at: keyStart) }
                 guard try skip(UInt8(ascii: ":")) else {
                     throw JSONError(.unexpectedByte(bytes[position], expected: "':'"), at: position)
                 }
