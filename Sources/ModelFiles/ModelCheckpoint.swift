@@ -1,0 +1,122 @@
+// A model as it lies on disk: weights, configuration, tokenizer files, chat template.
+
+public import JSON
+
+/// Where the tokenizer of a checkpoint is described.
+public enum TokenizerFiles: Sendable {
+    /// `tokenizer.json` and `tokenizer_config.json`, where the folder has them.
+    case huggingFace(tokenizer: JSONValue?, configuration: JSONValue?)
+    /// Keys `tokenizer.ggml.*`.
+    case gguf(GGUFMetadata)
+}
+
+/// Everything that a GGUF file or a Hugging Face folder says, checked and mapped but not yet loaded.
+public struct ModelCheckpoint: Sendable {
+    /// The last component of the path, for display.
+    public let name: String
+    public let configuration: ModelConfiguration
+    public let weights: any WeightSource
+    public let tokenizerFiles: TokenizerFiles
+    public let chatTemplate: String?
+    public let generationDefaults: GenerationDefaults
+    /// Size of all tensors in the files.
+    public let parameterBytes: Int
+
+    public var format: CheckpointFormat { weights.format }
+
+    private static let longestTemplateBytes = 1 << 20
+
+    /// Opens a GGUF file, or a folder with config.json and safetensors. Whether the architecture is supported is for
+    /// the loader to say.
+    public static func open(path: String) throws(ModelFileError) -> ModelCheckpoint {
+        switch MappedFile.kind(ofPath: path) {
+        case .folder: try ModelCheckpoint(folder: path)
+        case .other, .nothing: try ModelCheckpoint(gguf: try GGUFFile(path: path), path: path)
+        }
+    }
+
+    private init(gguf: GGUFFile, path: String) throws(ModelFileError) {
+        configuration = try ModelConfiguration(gguf)
+        generationDefaults = try GenerationDefaults(gguf.metadata)
+        chatTemplate = try Self.checked(
+            try gguf.metadata.string("tokenizer.chat_template"), file: path, key: "tokenizer.chat_template")
+        tokenizerFiles = .gguf(gguf.metadata)
+        name = Self.lastComponent(path)
+        weights = gguf
+        parameterBytes = Self.parameterBytes(gguf)
+    }
+
+    private init(folder: String) throws(ModelFileError) {
+        guard let config = Self.existing("config.json", in: folder) else {
+            throw .missingFile(folder: folder, file: "config.json")
+        }
+        let weights = try SafetensorsCheckpoint(folder: folder)
+        let configuration = try ModelConfiguration(try JSONFile(path: config), weights: weights)
+        generationDefaults =
+            if let path = Self.existing("generation_config.json", in: folder) {
+                try GenerationDefaults(try JSONFile(path: path), vocabularySize: configuration.vocabularySize)
+            } else {
+                GenerationDefaults()
+            }
+        let tokenizer = try Self.json("tokenizer.json", in: folder)
+        let tokenizerConfiguration = try Self.json("tokenizer_config.json", in: folder)
+        tokenizerFiles = .huggingFace(tokenizer: tokenizer, configuration: tokenizerConfiguration)
+        chatTemplate = try Self.chatTemplate(in: folder, tokenizerConfiguration)
+        name = Self.lastComponent(folder)
+        self.configuration = configuration
+        self.weights = weights
+        parameterBytes = Self.parameterBytes(weights)
+    }
+
+    // MARK: - Folder
+
+    private static func existing(_ name: String, in folder: String) -> String? {
+        let path = folder + "/" + name
+        return MappedFile.kind(ofPath: path) == .nothing ? nil : path
+    }
+
+    private static func json(_ name: String, in folder: String) throws(ModelFileError) -> JSONValue? {
+        guard let path = existing(name, in: folder) else { return nil }
+        return try JSONFile.read(path, limits: .file)
+    }
+
+    /// chat_template.jinja wins over tokenizer_config.json, as in Transformers; of several named templates the default
+    /// one is taken.
+    private static func chatTemplate(
+        in folder: String, _ tokenizerConfiguration: JSONValue?
+    ) throws(ModelFileError) -> String? {
+        if let path = existing("chat_template.jinja", in: folder) {
+            let bytes = try JSONFile.bytes(of: path, limit: longestTemplateBytes)
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw .malformed(file: path, reason: "it is not UTF-8")
+            }
+            return text
+        }
+        let file = folder + "/tokenizer_config.json", key = "chat_template"
+        guard let value = tokenizerConfiguration?[key], !value.isNull else { return nil }
+        if let named = value.arrayValue {
+            let template = named.first { $0["name"]?.stringValue == "default" }?["template"]
+            return try checked(template?.stringValue, file: file, key: key)
+        }
+        guard let text = value.stringValue else {
+            throw .badValue(file: file, key: key, reason: "must be a string or a list of named templates")
+        }
+        return try checked(text, file: file, key: key)
+    }
+
+    private static func checked(_ template: String?, file: String, key: String) throws(ModelFileError) -> String? {
+        guard let template, template.utf8.count > longestTemplateBytes else { return template }
+        throw .badValue(file: file, key: key, reason: "is longer than \(longestTemplateBytes) bytes")
+    }
+
+    // MARK: - Display
+
+    private static func lastComponent(_ path: String) -> String {
+        path.split(separator: "/").last.map { String($0) } ?? path
+    }
+
+    /// Cannot overflow: ranges of a file don't overlap, and an index names each tensor once.
+    private static func parameterBytes(_ weights: any WeightSource) -> Int {
+        weights.tensorNames.reduce(0) { $0 + (weights.tensor(named: $1)?.byteRange.count ?? 0) }
+    }
+}
