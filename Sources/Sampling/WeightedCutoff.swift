@@ -29,7 +29,8 @@ struct WeightedCutoff: Sendable, Equatable {
                 let missing = target - reached - parts.weightAbove
                 let available = parts.below - parts.above
                 value = pivot
-                equalCount = weight > 0 ? Int(max(1, min(Double(available), (missing / weight).rounded(.up)))) : available
+                let wanted = weight > 0 ? max(1, (missing / weight).rounded(.up)) : .infinity
+                equalCount = Int(min(Double(available), wanted))
                 return
             } else {
                 reached += parts.weightAbove + parts.weightEqual

@@ -22,7 +22,8 @@ struct SampleOracle {
             for token in logits.indices where !allowed.contains(TokenID(token)) { logits[token] = -.infinity }
         }
         for word in parameters.badWords {
-            if Array(output.suffix(word.count - 1)) == Array(word.dropLast()) { logits[Int(word[word.count - 1])] = -.infinity }
+            guard Array(output.suffix(word.count - 1)) == Array(word.dropLast()) else { continue }
+            logits[Int(word[word.count - 1])] = -.infinity
         }
         if output.count < parameters.minimumTokens {
             for token in parameters.endOfSequenceIDs + parameters.stopTokenIDs { logits[Int(token)] = -.infinity }
@@ -56,7 +57,8 @@ struct SampleOracle {
         }
         let falling = logits.sorted(by: >)
         if parameters.topK > 0, parameters.topK < logits.count {
-            for token in logits.indices where logits[token] < falling[parameters.topK - 1] { logits[token] = -.infinity }
+            let threshold = falling[parameters.topK - 1]
+            for token in logits.indices where logits[token] < threshold { logits[token] = -.infinity }
         }
         var probabilities = Self.softmax(logits)
         if parameters.topP < 1 {
@@ -104,7 +106,8 @@ extension SequenceSampler {
     /// A sampler over `size` tokens, and a draw from a copy of `row`.
     init(_ parameters: SamplingParameters, size: Int, prompt: [TokenID] = [], sample: Int = 0, seed: UInt64 = 1) {
         self.init(
-            parameters: parameters, promptTokenIDs: prompt, sampleIndex: sample, fallbackSeed: seed, vocabularySize: size)
+            parameters: parameters, promptTokenIDs: prompt, sampleIndex: sample, fallbackSeed: seed,
+            vocabularySize: size)
     }
 
     mutating func sample(copyOf row: [Float]) throws(SamplingError) -> SampledToken {

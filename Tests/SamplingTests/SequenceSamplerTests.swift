@@ -220,9 +220,11 @@ struct SequenceSamplerTests {
     @Test("the repetition penalty looks at the prompt too, frequency and presence at the output alone")
     func penalties() throws {
         let row: [Float] = [4, 3, 2]
-        var repetition = SequenceSampler(parameters { $0.temperature = 0; $0.repetitionPenalty = 2 }, size: 3, prompt: [0])
+        let repetitive = parameters { $0.temperature = 0; $0.repetitionPenalty = 2 }
+        var repetition = SequenceSampler(repetitive, size: 3, prompt: [0])
         #expect(try (0..<3).map { _ in try repetition.sample(copyOf: row).token } == [1, 0, 0])
-        var presence = SequenceSampler(parameters { $0.temperature = 0; $0.presencePenalty = 1.5 }, size: 3, prompt: [0])
+        let present = parameters { $0.temperature = 0; $0.presencePenalty = 1.5 }
+        var presence = SequenceSampler(present, size: 3, prompt: [0])
         #expect(try (0..<3).map { _ in try presence.sample(copyOf: row).token } == [0, 1, 0])
         var frequency = SequenceSampler(parameters { $0.temperature = 0; $0.frequencyPenalty = 0.6 }, size: 3)
         #expect(try (0..<5).map { _ in try frequency.sample(copyOf: row).token } == [0, 0, 1, 0, 1])
@@ -261,7 +263,8 @@ struct SequenceSamplerTests {
                 }
                 var sampler = SequenceSampler(extreme, size: 4, prompt: [0, 1, 2, 3])
                 for _ in 0..<5 {
-                    #expect((0..<4).contains(try sampler.sample(copyOf: [1e30, -1e30, 0, .leastNonzeroMagnitude]).token))
+                    let token = try sampler.sample(copyOf: [1e30, -1e30, 0, .leastNonzeroMagnitude]).token
+                    #expect((0..<4).contains(token))
                 }
             }
         }
