@@ -1,0 +1,31 @@
+// What the metrics tell of the server besides what happens in it.
+
+/// Facts that are known when the server starts and appear as labels or bucket bounds.
+public struct MetricsConfiguration: Sendable, Equatable {
+    /// The first served model name, vLLM's `model_name`.
+    public var modelName: String
+    /// Of the product.
+    public var version: String
+    /// The instruction set that the kernels use, such as `avx2`.
+    public var instructionSet: String
+    /// Tokens of a sequence, prompt and output together.
+    public var maxModelLength: Int
+    /// Tokens of a KV block, and how many blocks there are.
+    public var blockSize: Int
+    public var blockCount: Int
+    /// How a key or value is stored in the KV cache, such as `float16`.
+    public var cacheDataType: String
+
+    public init(
+        modelName: String, version: String, instructionSet: String, maxModelLength: Int, blockSize: Int,
+        blockCount: Int, cacheDataType: String
+    ) {
+        self.modelName = modelName
+        self.version = version
+        self.instructionSet = instructionSet
+        self.maxModelLength = maxModelLength
+        self.blockSize = blockSize
+        self.blockCount = blockCount
+        self.cacheDataType = cacheDataType
+    }
+}

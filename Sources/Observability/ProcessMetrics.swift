@@ -1,0 +1,107 @@
+// What the operating system says of this process.
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+public import Telemetry
+
+/// The `process_` metrics of Prometheus' clients, read from /proc at every scrape; all memory, weights included.
+/// Where there is no /proc they stay 0.
+public struct ProcessMetrics: Sendable {
+    private let virtualMemory: Gauge
+    private let residentMemory: Gauge
+    private let startTime: Gauge
+    private let cpuSeconds: Counter
+    private let openFiles: Gauge
+    private let maximumFiles: Gauge
+
+    @discardableResult
+    public init(in registry: MetricRegistry) throws(MetricError) {
+        virtualMemory = try registry.gauge("process_virtual_memory_bytes", help: "Virtual memory size in bytes.")
+        residentMemory = try registry.gauge("process_resident_memory_bytes", help: "Resident memory size in bytes.")
+        startTime = try registry.gauge(
+            "process_start_time_seconds", help: "Start time of the process since unix epoch in seconds.")
+        cpuSeconds = try registry.counter(
+            "process_cpu_seconds_total", help: "Total user and system CPU time spent in seconds.")
+        openFiles = try registry.gauge("process_open_fds", help: "Number of open file descriptors.")
+        maximumFiles = try registry.gauge("process_max_fds", help: "Maximum number of open file descriptors.")
+        let metrics = self
+        registry.beforeScrape { metrics.collect(into: $0) }
+    }
+
+    private func collect(into registry: MetricRegistry) {
+        let state = ProcessState.current()
+        let openFileCount = ProcFile.entryCount("/proc/self/fd")
+        let maximumFileCount = ProcessState.maximumFileCount()
+        registry.update { values in
+            if let state {
+                values.set(virtualMemory, to: state.virtualBytes)
+                values.set(residentMemory, to: state.residentBytes)
+                values.set(startTime, to: state.startSeconds)
+                values.raise(cpuSeconds, to: state.cpuSeconds)
+            }
+            if let openFileCount { values.set(openFiles, to: Double(openFileCount)) }
+            if let maximumFileCount { values.set(maximumFiles, to: maximumFileCount) }
+        }
+    }
+}
+
+/// The fields of /proc/self/stat that are exposed; see proc_pid_stat(5).
+private struct ProcessState {
+    var virtualBytes: Double
+    var residentBytes: Double
+    /// Since the epoch.
+    var startSeconds: Double
+    var cpuSeconds: Double
+
+    static func current() -> ProcessState? {
+        // The command's name, in parentheses, may hold anything; numbers begin after the last one.
+        guard let stat = ProcFile.text("/proc/self/stat"), let end = stat.lastIndex(of: ")") else { return nil }
+        let fields = stat[stat.index(after: end)...].split(whereSeparator: \.isWhitespace).map(Double.init)
+        let bootLine = ProcFile.text("/proc/stat")?.split(separator: "\n").first { $0.hasPrefix("btime ") }
+        let bootSeconds = bootLine?.split(separator: " ").last.flatMap { Double($0) }
+        guard fields.count > 21, let bootSeconds, let user = fields[11], let system = fields[12],
+            let started = fields[19], let virtualBytes = fields[20], let residentPages = fields[21]
+        else { return nil }
+        let ticks = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
+        return ProcessState(
+            virtualBytes: virtualBytes, residentBytes: residentPages * Double(max(1, sysconf(Int32(_SC_PAGESIZE)))),
+            startSeconds: bootSeconds + started / ticks, cpuSeconds: (user + system) / ticks)
+    }
+
+    static func maximumFileCount() -> Double? {
+        let lines = ProcFile.text("/proc/self/limits")?.split(separator: "\n")
+        let limit = lines?.first { $0.hasPrefix("Max open files") }?.split(separator: " ").dropFirst(3).first
+        return limit.flatMap { $0 == "unlimited" ? .infinity : Double($0) }
+    }
+}
+
+/// Small files and folders that the kernel makes up.
+private enum ProcFile {
+    private static let maximumBytes = 1 << 20
+
+    static func text(_ path: String) -> String? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 8_192)
+        while bytes.count < maximumBytes {
+            let count = read(descriptor, &chunk, chunk.count)
+            guard count > 0 else { return count == 0 ? String(decoding: bytes, as: UTF8.self) : nil }
+            bytes += chunk[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    static func entryCount(_ path: String) -> Int? {
+        guard let folder = opendir(path) else { return nil }
+        defer { closedir(folder) }
+        var count = 0
+        while readdir(folder) != nil { count += 1 }
+        // Not `.`, `..` and the descriptor that reads the folder.
+        return max(0, count - 3)
+    }
+}

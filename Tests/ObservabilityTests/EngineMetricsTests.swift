@@ -1,0 +1,278 @@
+// What the engine reports comes out under the promised names.
+
+import Engine
+import Observability
+import Primitives
+import Telemetry
+import Testing
+
+@Suite("EngineMetrics")
+struct EngineMetricsTests {
+    /// A sequence that came at 1 s, was queued at 1.25, scheduled at 1.5, had tokens from 2 to 4 and ended at 4.5.
+    private func sequence(
+        _ reason: FinishReason, request: UInt64 = 1, choice: Int = 0, of sampleCount: Int = 1, generated: Int = 5
+    ) -> SequenceStatistics {
+        SequenceStatistics(
+            request: RequestID(request), choice: choice, reason: reason, promptTokenCount: 30,
+            generatedTokenCount: generated, sampleCount: sampleCount, maximumTokens: 100, preemptionCount: 2,
+            arrival: Instant(seconds: 1), queued: Instant(seconds: 1.25), scheduled: Instant(seconds: 1.5),
+            firstToken: Instant(seconds: 2), lastToken: Instant(seconds: 4), finished: Instant(seconds: 4.5))
+    }
+
+    private func step(_ change: (inout StepStatistics) -> Void) -> StepStatistics {
+        var step = StepStatistics()
+        step.blockCount = 100
+        change(&step)
+        return step
+    }
+
+    // MARK: - Declarations
+
+    @Test("every vllm: metric has the type, labels, help text and buckets that vLLM gives it")
+    func matchesVLLM() throws {
+        let scrape = try serviceMetrics().scrape
+        var expected: [String: Scrape.Family] = [:]
+        var last = ""
+        for line in fixture("vllm-metrics.txt").split(separator: "\n") {
+            let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+            if fields[0].isEmpty {
+                expected[last]?.bounds = fields[1].split(separator: " ").map(String.init)
+            } else {
+                last = fields[0]
+                let labels = Set(fields[2].split(separator: ",").map(String.init))
+                expected[last] = Scrape.Family(type: fields[1], help: fields[3], labelNames: labels)
+            }
+        }
+        let ours = scrape.familyNames.filter { $0.hasPrefix("vllm:") && $0 != "vllm:cache_config_info" }
+        #expect(ours.count == 22)
+        for name in ours {
+            #expect(scrape.families[name]?.type == expected[name]?.type, "\(name)")
+            #expect(scrape.families[name]?.help == expected[name]?.help, "\(name)")
+            #expect(scrape.families[name]?.labelNames == expected[name]?.labelNames, "\(name)")
+            #expect(scrape.families[name]?.bounds == expected[name]?.bounds, "\(name)")
+        }
+    }
+
+    @Test("before the first request the whole text is as expected, every series at 0")
+    func initialExposition() throws {
+        let text = String(decoding: try serviceMetrics().registry.exposition(), as: UTF8.self)
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        // What the operating system says differs from run to run.
+        let stable = lines.filter { !$0.contains("process_") }.joined(separator: "\n")
+        #expect(stable == fixture("initial-exposition.txt"))
+    }
+
+    @Test("token buckets go up to the model's length", arguments: [(1, 1), (9, 3), (10, 4), (4_096, 11), (131_072, 16)])
+    func tokenBuckets(length: Int, count: Int) throws {
+        let configuration = MetricsConfiguration(
+            modelName: "m", version: "", instructionSet: "", maxModelLength: length, blockSize: 16, blockCount: 1,
+            cacheDataType: "")
+        let scrape = try ServiceMetrics(configuration).scrape
+        #expect(scrape.families["vllm:request_prompt_tokens"]?.bounds.count == count + 1)
+    }
+
+    @Test("a model name with quotes and newlines stays inside its label")
+    func hostileModelName() throws {
+        let configuration = MetricsConfiguration(
+            modelName: "a\"}\n\\", version: "", instructionSet: "", maxModelLength: 16, blockSize: 16, blockCount: 1,
+            cacheDataType: "")
+        let text = String(decoding: try ServiceMetrics(configuration).registry.exposition(), as: UTF8.self)
+        #expect(text.contains("vllm:num_requests_running{engine=\"0\",model_name=\"a\\\"}\\n\\\\\"} 0.0\n"))
+    }
+
+    // MARK: - Steps
+
+    @Test("gauges show the queues and the cache after the step")
+    func gauges() throws {
+        let metrics = try serviceMetrics()
+        metrics.engine.stepEnded(
+            step {
+                $0.runningCount = 3
+                $0.waitingCount = 4
+                $0.usedBlockCount = 25
+                $0.cachedTokenCount = 396
+                $0.largestPrefillChunk = 64
+            })
+        metrics.engine.stepEnded(
+            step {
+                $0.runningCount = 2
+                $0.waitingCount = 1
+                $0.usedBlockCount = 50
+                $0.cachedTokenCount = 792
+                $0.largestPrefillChunk = 0
+            })
+        let scrape = metrics.scrape
+        for (name, value) in [
+            ("vllm_running_requests", 2.0), ("vllm_waiting_requests", 1), ("vllm_gpu_cache_usage_ratio", 0.5),
+            ("pagoda_kv_blocks{state=\"used\"}", 50), ("pagoda_kv_blocks{state=\"free\"}", 50),
+            ("pagoda_kv_utilisation_ratio", 0.99), ("pagoda_prefill_chunk_tokens_max", 64),
+        ] {
+            #expect(scrape[name] == value, "\(name)")
+        }
+        #expect(scrape.vllm("num_requests_running") == 2)
+        #expect(scrape.vllm("num_requests_waiting") == 1)
+        #expect(scrape.vllm("kv_cache_usage_perc") == 0.5)
+    }
+
+    @Test("tokens, preemptions and latencies are counted in the step that reports them")
+    func counters() throws {
+        let metrics = try serviceMetrics()
+        let busy = step {
+            $0.arrivedCount = 2
+            $0.promptTokenCount = 30
+            $0.generatedTokenCount = 3
+            $0.preemptionCount = 1
+            $0.timesToFirstToken = [0.03]
+            $0.interTokenLatencies = [0.01, 0.3]
+        }
+        metrics.engine.stepEnded(busy)
+        metrics.engine.stepEnded(busy)
+        metrics.engine.stepEnded(step { $0.prefillTokenCount = 512 })
+        let scrape = metrics.scrape
+        #expect(scrape["pagoda_requests_received_total"] == 4)
+        #expect(scrape.vllm("prompt_tokens_total") == 60)
+        #expect(scrape.vllm("generation_tokens_total") == 6)
+        #expect(scrape.vllm("num_preemptions_total") == 2)
+        #expect(scrape.vllm("iteration_tokens_total_count") == 2)
+        #expect(scrape.vllm("iteration_tokens_total_sum") == 66)
+        #expect(scrape.vllm("time_to_first_token_seconds_bucket", "le=\"0.02\",") == 0)
+        #expect(scrape.vllm("time_to_first_token_seconds_bucket", "le=\"0.04\",") == 2)
+        #expect(scrape.vllm("inter_token_latency_seconds_bucket", "le=\"0.01\",") == 2)
+        #expect(scrape.vllm("inter_token_latency_seconds_count") == 4)
+    }
+
+    @Test("the times of a finished sequence are taken between vLLM's moments")
+    func finishedTimes() throws {
+        let metrics = try serviceMetrics()
+        metrics.engine.stepEnded(step { $0.finished = [sequence(.length)] })
+        let scrape = metrics.scrape
+        for (name, sum) in [
+            ("e2e_request_latency_seconds", 3.5), ("request_queue_time_seconds", 0.25),
+            ("request_prefill_time_seconds", 0.5), ("request_decode_time_seconds", 2),
+            ("request_inference_time_seconds", 2.5), ("request_time_per_output_token_seconds", 0.5),
+            ("request_prompt_tokens", 30), ("request_generation_tokens", 5), ("request_params_max_tokens", 100),
+            ("request_num_preemptions", 2), ("request_params_n", 1), ("request_max_num_generation_tokens", 5),
+        ] {
+            #expect(scrape.vllm(name + "_sum") == sum, "\(name)")
+            #expect(scrape.vllm(name + "_count") == 1, "\(name)")
+        }
+    }
+
+    @Test("a single token has a time per output token of 0, and it is observed")
+    func singleToken() throws {
+        let metrics = try serviceMetrics()
+        metrics.engine.stepEnded(step { $0.finished = [sequence(.stop, generated: 1)] })
+        #expect(metrics.scrape.vllm("request_time_per_output_token_seconds_bucket", "le=\"0.01\",") == 1)
+    }
+
+    @Test("every end is counted under its reason, but aborted and failed ones leave no times")
+    func reasons() throws {
+        let metrics = try serviceMetrics()
+        for (index, reason) in FinishReason.allCases.enumerated() {
+            let ended = (0...UInt64(index)).map { sequence(reason, request: UInt64(index) * 10 + $0) }
+            metrics.engine.stepEnded(step { $0.finished = ended })
+        }
+        let scrape = metrics.scrape
+        for (index, reason) in FinishReason.allCases.enumerated() {
+            #expect(scrape.finishedCount(reason) == Double(index + 1), "\(reason)")
+        }
+        #expect(scrape.vllm("e2e_request_latency_seconds_count") == 3)
+        #expect(scrape.vllm("request_params_n_count") == 3)
+    }
+
+    @Test("the samples of a request are one observation of n and of the longest, when the last has ended")
+    func samples() throws {
+        let metrics = try serviceMetrics()
+        metrics.engine.stepEnded(
+            step { $0.finished = [sequence(.stop, choice: 1, of: 3, generated: 9), sequence(.stop, choice: 0, of: 3)] })
+        #expect(metrics.scrape.vllm("request_params_n_count") == 0)
+        metrics.engine.stepEnded(
+            step {
+                $0.finished = [sequence(.length, choice: 2, of: 3), sequence(.abort, request: 2, choice: 0, of: 2)]
+            })
+        metrics.engine.stepEnded(step { $0.finished = [sequence(.stop, request: 2, choice: 1, of: 2)] })
+        let scrape = metrics.scrape
+        #expect(scrape.vllm("request_params_n_count") == 1)
+        #expect(scrape.vllm("request_params_n_sum") == 3)
+        #expect(scrape.vllm("request_max_num_generation_tokens_sum") == 9)
+        #expect(scrape.vllm("request_generation_tokens_count") == 4)
+    }
+
+    @Test("throughput is that of the last full second, and 0 after an idle one")
+    func throughput() throws {
+        let clock = ManualClock()
+        let metrics = try serviceMetrics(clock)
+        for (second, tokenCount) in [(10.1, 5), (10.9, 7), (11.2, 100)] {
+            metrics.engine.stepEnded(
+                step {
+                    $0.endedAt = Instant(seconds: second)
+                    $0.generatedTokenCount = tokenCount
+                })
+        }
+        for (second, expected) in [(11.5, 12.0), (11.99, 12), (12, 100), (12.9, 100), (13, 0), (20, 0)] {
+            clock.set(seconds: second)
+            #expect(metrics.scrape["vllm_generation_throughput"] == expected, "at \(second) s")
+        }
+    }
+
+    // MARK: - Sums
+
+    @Test("in every scrape, received = finished + running + waiting, and histograms add up")
+    func identity() async throws {
+        let metrics = try serviceMetrics()
+        await withTaskGroup { group in
+            group.addTask { feed(metrics.engine) }
+            group.addTask {
+                for _ in 0..<150 { check(metrics.scrape) }
+            }
+        }
+        check(metrics.scrape)
+        #expect(metrics.scrape["pagoda_requests_received_total"] ?? 0 > 1_000)
+    }
+
+    /// Steps of an engine whose sequences come, run and end at random.
+    private func feed(_ engine: EngineMetrics) {
+        var random = SeededRandom(state: 3)
+        var waiting = 0
+        var running = 0
+        for _ in 0..<3_000 {
+            let arrived = Int.random(in: 0...3, using: &random)
+            let started = Int.random(in: 0...(waiting + arrived), using: &random)
+            let ended = Int.random(in: 0...(running + started), using: &random)
+            waiting += arrived - started
+            running += started - ended
+            let finished = (0..<ended).map { _ in
+                sequence(FinishReason.allCases.randomElement(using: &random) ?? .stop, request: random.next())
+            }
+            engine.stepEnded(
+                step {
+                    $0.arrivedCount = arrived
+                    $0.runningCount = running
+                    $0.waitingCount = waiting
+                    $0.finished = finished
+                })
+        }
+    }
+
+    private func check(_ scrape: Scrape) {
+        let finished = FinishReason.allCases.reduce(0.0) { $0 + (scrape.finishedCount($1) ?? .nan) }
+        let open = (scrape["vllm_running_requests"] ?? .nan) + (scrape["vllm_waiting_requests"] ?? .nan)
+        #expect(scrape["pagoda_requests_received_total"] == finished + open)
+        let counted = scrape.vllm("e2e_request_latency_seconds_count")
+        #expect(counted == scrape.vllm("e2e_request_latency_seconds_bucket", "le=\"+Inf\","))
+        #expect(counted == scrape.vllm("request_decode_time_seconds_count"))
+    }
+}
+
+/// SplitMix64: what a seed gives is the same everywhere.
+private struct SeededRandom: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}
