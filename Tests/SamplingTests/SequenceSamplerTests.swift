@@ -25,20 +25,43 @@ struct SequenceSamplerTests {
     @Test("draws from the distribution that the plain computation gives, for 2,400 random parameter sets")
     func matchesOracle() throws {
         var random = SeededRandom(state: 20)
-        for round in 0..<2_400 {
+        let roundCount = 2_400
+        let drawCount = 30
+        var statistic = 0.0
+        var uncertainCount = 0.0
+        for round in 0..<roundCount {
             let size = [3, 8, 17, 60, 200, 700][round % 6]
             let row = randomRow(size, using: &random)
             let oracle = randomOracle(size: size, using: &random)
             let expected = oracle.distribution(row)
-            var fresh = SequenceSampler(oracle.parameters, size: size, prompt: oracle.prompt)
-            for token in oracle.output {
-                // A row that leaves only this token brings the sampler to where the oracle is.
-                try fresh.force(token, size: size)
+            let likeliest = expected.indices.max { expected[$0] < expected[$1] } ?? 0
+            var hits = 0.0
+            for seed in 0..<UInt64(drawCount) {
+                let token = Int(try draw(from: row, like: oracle, seed: seed &* 7_919 &+ UInt64(round)))
+                #expect(expected[token] > 0, "round \(round): \(oracle.parameters)")
+                if token == likeliest { hits += 1 }
             }
-            var sampler = fresh
-            let token = try sampler.sample(copyOf: row).token
-            #expect(expected[Int(token)] > 0, "round \(round): \(oracle.parameters)")
+            let mean = expected[likeliest] * Double(drawCount)
+            let variance = mean * (1 - expected[likeliest])
+            guard variance > 0.5 else { continue }
+            statistic += (hits - mean) * (hits - mean) / variance
+            uncertainCount += 1
         }
+        // Each term has mean 1 and a variance of about 2.
+        #expect(uncertainCount > 900)
+        #expect(abs(statistic / uncertainCount - 1) < 5 * (2 / uncertainCount).squareRoot())
+    }
+
+    /// The next token of a sampler that has drawn the oracle's output already.
+    private func draw(from row: [Float], like oracle: SampleOracle, seed: UInt64) throws -> TokenID {
+        var parameters = oracle.parameters
+        parameters.seed = seed
+        var sampler = SequenceSampler(parameters, size: row.count, prompt: oracle.prompt)
+        for token in oracle.output {
+            // A row that leaves only this token.
+            try sampler.force(token, size: row.count)
+        }
+        return try sampler.sample(copyOf: row).token
     }
 
     /// Parameters of all kinds that act on single tokens or on the distribution, with some output already there.
@@ -58,7 +81,6 @@ struct SequenceSamplerTests {
             parameters.logitBias = [token(): 5]
             parameters.logitBias[token()] = -5
         }
-        parameters.seed = random.next()
         let prompt = (0..<4).map { _ in token() }
         return SampleOracle(parameters: parameters, prompt: prompt, output: maybe() ? [token(), token()] : [])
     }
