@@ -29,10 +29,8 @@ public struct ModelCheckpoint: Sendable {
     /// Opens a GGUF file, or a folder with config.json and safetensors. Whether the architecture is supported is for
     /// the loader to say.
     public static func open(path: String) throws(ModelFileError) -> ModelCheckpoint {
-        switch MappedFile.kind(ofPath: path) {
-        case .folder: try ModelCheckpoint(folder: path)
-        case .other, .nothing: try ModelCheckpoint(gguf: try GGUFFile(path: path), path: path)
-        }
+        if MappedFile.kind(ofPath: path) == .folder { return try ModelCheckpoint(folder: path) }
+        return try ModelCheckpoint(gguf: try GGUFFile(path: path), path: path)
     }
 
     private init(gguf: GGUFFile, path: String) throws(ModelFileError) {

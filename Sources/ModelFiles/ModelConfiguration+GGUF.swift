@@ -47,7 +47,7 @@ extension ModelConfiguration {
             guard let identifier = try Self.tokenID(kind, metadata, below: vocabulary) else { continue }
             if !eosTokenIDs.contains(identifier) { eosTokenIDs.append(identifier) }
         }
-        self = try checked(
+        try check(
             file: gguf.fileName, headsKey: fields.key("attention.head_count_kv"),
             rotaryKey: fields.key("rope.dimension_count"))
     }

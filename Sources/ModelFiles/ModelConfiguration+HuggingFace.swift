@@ -50,7 +50,7 @@ extension ModelConfiguration {
         slidingWindow = try Self.slidingWindow(file, layers: layers)
         bosTokenID = try file.tokenIDs("bos_token_id", below: vocabulary).first
         eosTokenIDs = try file.tokenIDs("eos_token_id", below: vocabulary)
-        self = try checked(file: file.path, headsKey: "num_key_value_heads", rotaryKey: "partial_rotary_factor")
+        try check(file: file.path, headsKey: "num_key_value_heads", rotaryKey: "partial_rotary_factor")
     }
 
     private static func architecture(_ file: JSONFile) throws(ModelFileError) -> String {

@@ -82,8 +82,8 @@ enum ConfigurationLimits {
 }
 
 extension ModelConfiguration {
-    /// Whether head counts divide as attention needs, and rotation fits a head.
-    func checked(file: String, headsKey: String, rotaryKey: String) throws(ModelFileError) -> ModelConfiguration {
+    /// Checks that head counts divide as attention needs, and that rotation fits a head.
+    func check(file: String, headsKey: String, rotaryKey: String) throws(ModelFileError) {
         guard headCount % keyValueHeadCount == 0 else {
             throw .badValue(
                 file: file, key: headsKey, reason: "is \(keyValueHeadCount), which does not divide \(headCount) heads")
@@ -93,7 +93,6 @@ extension ModelConfiguration {
                 file: file, key: rotaryKey,
                 reason: "rotates \(rotaryDimensions) dimensions of heads of \(headSize), not an even part of them")
         }
-        return self
     }
 
     /// The head size: as given, or else the share of each head in the hidden size.
