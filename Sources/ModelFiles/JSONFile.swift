@@ -45,7 +45,8 @@ struct JSONFile {
     // MARK: - Members
 
     func value(_ key: String) -> JSONValue? {
-        object[key].flatMap { $0.isNull ? nil : $0 }
+        guard let value = object[key], !value.isNull else { return nil }
+        return value
     }
 
     func string(_ key: String) throws(ModelFileError) -> String? {

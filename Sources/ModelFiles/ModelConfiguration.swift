@@ -32,7 +32,7 @@ public enum RopeScaling: Sendable, Equatable {
     }
 }
 
-/// What a checkpoint says about its decoder. Every size has been checked to be positive and sane, head counts to divide.
+/// What a checkpoint says about its decoder. Sizes have been checked to be positive and sane, head counts to divide.
 public struct ModelConfiguration: Sendable, Equatable {
     /// As found: the class name in config.json (`LlamaForCausalLM`), or `general.architecture` of GGUF (`llama`).
     public var architecture: String

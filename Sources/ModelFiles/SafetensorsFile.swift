@@ -4,7 +4,6 @@ internal import JSON
 
 /// The tensors of one file, whose ranges have been checked to fill its data exactly, without overlap.
 struct SafetensorsFile: Sendable {
-    let file: MappedFile
     let tensors: [TensorView]
 
     /// As the reference implementation limits it.
@@ -25,7 +24,6 @@ struct SafetensorsFile: Sendable {
                 < (right.byteRange.lowerBound, right.byteRange.upperBound)
         }
         try Self.checkContiguous(tensors, from: start, in: file)
-        self.file = file
         self.tensors = tensors
     }
 
