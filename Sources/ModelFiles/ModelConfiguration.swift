@@ -101,7 +101,8 @@ extension ModelConfiguration {
     ) throws(ModelFileError) -> Int {
         if let given { return given }
         guard hidden % heads == 0 else {
-            throw .badValue(file: file, key: key, reason: "is \(heads), which does not divide the hidden size \(hidden)")
+            throw .badValue(
+                file: file, key: key, reason: "is \(heads), which does not divide the hidden size \(hidden)")
         }
         return hidden / heads
     }
