@@ -14,6 +14,8 @@ struct BytePairEncoder: Sendable {
     let vocabulary: Vocabulary
     let units: Units
     let merges: MergeTable
+    /// Added tokens that the model proper does not know: ordinary text never becomes one of them.
+    var addedIDs: Set<TokenID> = []
     var unknownID: TokenID?
     /// Whether neighbouring unknown characters make one unknown token.
     var fusesUnknown = false
@@ -40,10 +42,15 @@ struct BytePairEncoder: Sendable {
     }
 
     private func wholeWord(_ bytes: [UInt8], _ range: Range<Int>) -> TokenID? {
-        guard case .bytes = units else { return vocabulary.id(of: bytes, in: range) }
+        guard case .bytes = units else { return modelToken(bytes, range) }
         var written: [UInt8] = []
         for index in range { written.append(contentsOf: ByteLevelAlphabet.encodings[Int(bytes[index])]) }
-        return vocabulary.id(of: written, in: written.indices)
+        return modelToken(written, written.indices)
+    }
+
+    private func modelToken(_ bytes: [UInt8], _ range: Range<Int>) -> TokenID? {
+        guard let id = vocabulary.id(of: bytes, in: range), !addedIDs.contains(id) else { return nil }
+        return id
     }
 
     private func appendScalars(
@@ -54,7 +61,7 @@ struct BytePairEncoder: Sendable {
         while index < range.upperBound {
             let end = min(index + UTF8Text.width(ofLead: bytes[index]), range.upperBound)
             defer { index = end }
-            if let id = vocabulary.id(of: bytes, in: index..<end) {
+            if let id = modelToken(bytes, index..<end) {
                 scratch.append(id)
                 previousIsUnknown = false
             } else if let byteFallback {

@@ -11,7 +11,7 @@ extension TokenizerDefinition {
         guard type == "BPE" else { throw .unsupportedModel(type, supported: ["BPE"]) }
         let words = try HuggingFaceWords(json["pre_tokenizer"] ?? .null)
         let tokens = try HuggingFaceTokens(model: model, added: json["added_tokens"] ?? .null)
-        encoder = try BytePairEncoder(model: model, vocabulary: tokens.vocabulary, isByteLevel: words.isByteLevel)
+        encoder = try BytePairEncoder(model: model, tokens: tokens, isByteLevel: words.isByteLevel)
         addedTokens = tokens.added
         preTokenizer = PreTokenizer(steps: words.steps)
         firstPieceNormalizer = Normalizer(steps: words.firstPieceSteps)
@@ -113,6 +113,8 @@ extension TokenizerDefinition {
 private struct HuggingFaceTokens {
     let vocabulary: Vocabulary
     private(set) var added: [AddedToken] = []
+    /// Those that are not in the model's own vocabulary.
+    private(set) var addedIDs: Set<TokenID> = []
 
     init(model: JSONValue, added addedJSON: JSONValue) throws(TokenizerError) {
         guard let members = model["vocab"]?.objectValue?.members else { throw .missingField("model.vocab") }
@@ -122,6 +124,7 @@ private struct HuggingFaceTokens {
         }
         var texts = [String?](repeating: nil, count: members.count)
         for member in members { try Self.put(member.key, at: member.value, in: &texts, field: "model.vocab") }
+        let modelTexts = texts
         for token in addedTokens {
             guard let content = token["content"]?.stringValue, let id = token["id"] else {
                 throw .invalidField("added_tokens", expected: "a list of objects with id and content")
@@ -129,6 +132,7 @@ private struct HuggingFaceTokens {
             try Self.put(content, at: id, in: &texts, field: "added_tokens")
             // The number is a valid id, or `put` would have thrown.
             guard let id = id.integerValue.flatMap({ TokenID(exactly: $0) }) else { continue }
+            if !modelTexts.indices.contains(Int(id)) || modelTexts[Int(id)] == nil { addedIDs.insert(id) }
             var addedToken = AddedToken(id: id, content: Array(content.utf8))
             addedToken.isSpecial = token["special"]?.boolValue ?? false
             addedToken.isNormalized = token["normalized"]?.boolValue ?? !addedToken.isSpecial
@@ -162,7 +166,8 @@ private struct HuggingFaceTokens {
 }
 
 extension BytePairEncoder {
-    fileprivate init(model: JSONValue, vocabulary: Vocabulary, isByteLevel: Bool) throws(TokenizerError) {
+    fileprivate init(model: JSONValue, tokens: HuggingFaceTokens, isByteLevel: Bool) throws(TokenizerError) {
+        let vocabulary = tokens.vocabulary
         for field in ["continuing_subword_prefix", "end_of_word_suffix"] {
             if let text = model[field]?.stringValue, !text.isEmpty {
                 throw .unsupportedComponent(field: "model.\(field)", value: text)
@@ -184,9 +189,9 @@ extension BytePairEncoder {
         self.init(
             vocabulary: vocabulary,
             units: isByteLevel
-                ? .bytes(vocabulary.byteLevelTokens)
+                ? .bytes(vocabulary.byteLevelTokens.map { $0.flatMap { tokens.addedIDs.contains($0) ? nil : $0 } })
                 : .scalars(byteFallback: fallsBack ? vocabulary.byteFallbackTokens : nil),
-            merges: merges.table)
+            merges: merges.table, addedIDs: tokens.addedIDs)
         if let unknown = model["unk_token"]?.stringValue {
             guard let id = vocabulary.id(of: unknown) else {
                 throw .unknownToken(unknown, field: "model.unk_token")
