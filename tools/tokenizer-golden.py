@@ -1,16 +1,23 @@
-"""Makes the golden tokens that Tests/TokenizationTests compare with, from the `tokenizers` and `sentencepiece` packages.
+"""Makes the golden tokens that Tests/TokenizationTests compare with, from `tokenizers` and `sentencepiece`.
 
     python tools/tokenizer-golden.py
 
-Needs tokenizers, transformers, sentencepiece, protobuf and gguf, and the files of tools/fetch-model.sh (both models) and
-tools/fetch-template-corpus.sh. Writes into Tests/TokenizationTests/Fixtures:
+Needs tokenizers, transformers, sentencepiece, protobuf and gguf, and the files of tools/fetch-model.sh (both models)
+and tools/fetch-template-corpus.sh. Writes into Tests/TokenizationTests/Fixtures:
 
     strings.json          the texts, made from a fixed seed
     NAME.golden           one line for each text: FNV-1a hashes of the ids with special tokens recognised, of the ids
                           without, and of the text that the first ids decode to
     components.json       small trained tokenizers that use one component of tokenizer.json each, with the same hashes
+
+The trainer's choice among equally frequent pairs varies, so components.json differs from run to run; the rest does not.
 """
-import json, os, random, sys, unicodedata
+
+import json
+import os
+import random
+import sys
+import unicodedata
 
 from gguf import GGUFReader
 from sentencepiece import SentencePieceProcessor
@@ -20,56 +27,158 @@ from transformers import AutoTokenizer
 FIXTURES = os.path.join(os.path.dirname(__file__), "..", "Tests", "TokenizationTests", "Fixtures")
 CACHE = os.environ.get("PAGODA_CACHE") or os.path.expanduser("~/.cache/pagoda")
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-CL100K_PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
-                  r"|\s+(?!\S)|\s+")
-O200K_PATTERN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-                 r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-                 r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+CL100K_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
+)
+O200K_PATTERN = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 # --- Texts
 
 SENTENCES = [
-    "The quick brown fox jumps over the lazy dog.", "I'm sure they'll say it's what we've DONE; YOU'RE, HE'D, I'LL, 'tis",
-    "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.", "Portez ce vieux whisky au juge blond qui fume.",
-    "El pingüino Wenceslao hizo kilómetros bajo exhaustiva lluvia.", "À noite, vovô Kowalsky vê o ímã cair no pé do pinguim.",
-    "Съешь же ещё этих мягких французских булок, да выпей чаю.", "Жебракують філософи при ґанку церкви в Гадячі.",
-    "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία.", "דג סקרן שט בים מאוכזב ולפתע מצא חברה", "نص حكيم له سر قاطع وذو شأن عظيم",
-    "ऋषियों को सताने वाले दुष्ट राक्षसों के राजा रावण का सर्वनाश", "আমি বাংলায় গান গাই", "தமிழ் மொழி மிகவும் பழமையானது",
-    "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า", "ຂ້ອຍກິນແກ້ວໄດ້", "မြန်မာဘာသာစကား", "ខ្ញុំអាចញ៉ាំកញ្ចក់បាន",
-    "天地玄黄，宇宙洪荒。日月盈昃，辰宿列张。", "いろはにほへと ちりぬるを カタカナ ﾊﾝｶｸ", "키스의 고유조건은 입술끼리 만나야 한다", "ქართული ენა",
-    "Կրնամ ապակի ուտել", "ልጅነቴን በጨዋታ", "ᚠᛇᚻ ᛒᛦᚦ ᚠᚱᚩᚠᚢᚱ", "ᎠᏍᎦᏯ ᏣᎳᎩ", "Đây là tiếng Việt có dấu", "Příliš žluťoučký kůň úpěl ďábelské ódy",
-    "Pchnąć w tę łódź jeża lub ośm skrzyń fig", "İstanbul ıssız ığdır", "ŉ ǅ ǆ ﬁ ﬆ ß ẞ ſ K Å",
+    "The quick brown fox jumps over the lazy dog.",
+    "I'm sure they'll say it's what we've DONE; YOU'RE, HE'D, I'LL, 'tis",
+    "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.",
+    "Portez ce vieux whisky au juge blond qui fume.",
+    "El pingüino Wenceslao hizo kilómetros bajo exhaustiva lluvia.",
+    "À noite, vovô Kowalsky vê o ímã cair no pé do pinguim.",
+    "Съешь же ещё этих мягких французских булок, да выпей чаю.",
+    "Жебракують філософи при ґанку церкви в Гадячі.",
+    "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία.",
+    "דג סקרן שט בים מאוכזב ולפתע מצא חברה",
+    "نص حكيم له سر قاطع وذو شأن عظيم",
+    "ऋषियों को सताने वाले दुष्ट राक्षसों के राजा रावण का सर्वनाश",
+    "আমি বাংলায় গান গাই",
+    "தமிழ் மொழி மிகவும் பழமையானது",
+    "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า",
+    "ຂ້ອຍກິນແກ້ວໄດ້",
+    "မြန်မာဘာသာစကား",
+    "ខ្ញុំអាចញ៉ាំកញ្ចក់បាន",
+    "天地玄黄，宇宙洪荒。日月盈昃，辰宿列张。",
+    "いろはにほへと ちりぬるを カタカナ ﾊﾝｶｸ",
+    "키스의 고유조건은 입술끼리 만나야 한다",
+    "ქართული ენა",
+    "Կրնամ ապակի ուտել",
+    "ልጅነቴን በጨዋታ",
+    "ᚠᛇᚻ ᛒᛦᚦ ᚠᚱᚩᚠᚢᚱ",
+    "ᎠᏍᎦᏯ ᏣᎳᎩ",
+    "Đây là tiếng Việt có dấu",
+    "Příliš žluťoučký kůň úpěl ďábelské ódy",
+    "Pchnąć w tę łódź jeża lub ośm skrzyń fig",
+    "İstanbul ıssız ığdır",
+    "ŉ ǅ ǆ ﬁ ﬆ ß ẞ ſ K Å",
 ]
 CODE = [
-    "def f(x):\n    return [i**2 for i in range(x)]  # comment\n", "for (int i=0; i<10; ++i) {\n\tprintf(\"%d\\n\", i);\n}\n",
-    "SELECT * FROM t WHERE a >= 1 AND b != 'x';", "let x: [String: Int] = [:]\r\n\r\nfunc g() -> Void {}\r\n", "</div><a href=\"#\">&nbsp;</a>",
-    "https://example.org/a?b=c&d=%20#e", "$\\frac{1}{2} \\sum_{i=0}^{n} x_i^2$", "#!/bin/sh\nset -e\nexec \"$@\"\n", "{\"a\": [1, 2.5e-3, null]}",
-    "0xDEADBEEF 1_000_000 3.14159 1e10 -42 +7 1/2", "a.b.c->d::e??.f", "==========\n----------\n**bold** _it_ `code`\n\n\n\n1. one\n2. two",
+    "def f(x):\n    return [i**2 for i in range(x)]  # comment\n",
+    'for (int i=0; i<10; ++i) {\n\tprintf("%d\\n", i);\n}\n',
+    "SELECT * FROM t WHERE a >= 1 AND b != 'x';",
+    "let x: [String: Int] = [:]\r\n\r\nfunc g() -> Void {}\r\n",
+    '</div><a href="#">&nbsp;</a>',
+    "https://example.org/a?b=c&d=%20#e",
+    "$\\frac{1}{2} \\sum_{i=0}^{n} x_i^2$",
+    '#!/bin/sh\nset -e\nexec "$@"\n',
+    '{"a": [1, 2.5e-3, null]}',
+    "0xDEADBEEF 1_000_000 3.14159 1e10 -42 +7 1/2",
+    "a.b.c->d::e??.f",
+    "==========\n----------\n**bold** _it_ `code`\n\n\n\n1. one\n2. two",
 ]
 EMOJI = "😀 😁 🎉 👍🏽 👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪🇫🇷 🦙 ❤️ ☺︎ 1️⃣ 🧑🏿‍💻 🫠 ⏳ ™️ ©".split(" ")
-SPACES = [" ", "  ", "   ", "\t", "\n", "\r", "\r\n", "\n\n", "\u00a0", "\u3000", "\u2003", "\u2028", "\u200b", "\u0085", "\u1680", "\x0b", "\x0c", "\ufeff"]
-NUMBERS = ["0", "7", "42", "123", "1234", "20241231", "3.14", "٠١٢٣٤٥", "१२३", "Ⅷ", "²³", "½", "①②", "５６７", "𝟙𝟚", "〇一二", "1,234,567.89"]
-MARKS = ["\u0301", "\u0323", "\u0307", "\u0308", "\u0327", "\u0344", "\u20dd", "\u093c", "\u3099", "\u05bc", "\u1161", "\u11a8", "\u0338"]
-SPECIAL = ["<s>", "</s>", "<unk>", "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<repo_name>",
-           "<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|im_start|", "|im_end|>", "<0x41>", "<0xE2>", "▁", "▁▁", "Ġ", "Ċ", "<|im_start|><|im_end|>"]
-BLOCKS = [(0x20, 0x7E), (0xA0, 0x24F), (0x250, 0x36F), (0x370, 0x3FF), (0x400, 0x52F), (0x530, 0x5FF), (0x600, 0x6FF), (0x900, 0xDFF), (0xE00, 0xFFF),
-          (0x1000, 0x13FF), (0x1E00, 0x1FFF), (0x2000, 0x2BFF), (0x3000, 0x30FF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3), (0xE000, 0xE0FF), (0xF900, 0xFFEF),
-          (0xFFF0, 0xFFFF), (0x10000, 0x10FFF), (0x1D400, 0x1D7FF), (0x1F300, 0x1FAFF), (0x20000, 0x20FFF), (0x2F800, 0x2FA1F), (0xE0000, 0xE01EF), (0x10FF00, 0x10FFFF)]
+SPACES = [
+    " ",
+    "  ",
+    "   ",
+    "\t",
+    "\n",
+    "\r",
+    "\r\n",
+    "\n\n",
+    "\u00a0",
+    "\u3000",
+    "\u2003",
+    "\u2028",
+    "\u200b",
+    "\u0085",
+    "\u1680",
+    "\x0b",
+    "\x0c",
+    "\ufeff",
+]
+NUMBERS = "0 7 42 123 1234 20241231 3.14 ٠١٢٣٤٥ १२३ Ⅷ ²³ ½ ①② ５６７ 𝟙𝟚 〇一二 1,234,567.89".split(" ")
+MARKS = list("\u0301\u0323\u0307\u0308\u0327\u0344\u20dd\u093c\u3099\u05bc\u1161\u11a8\u0338")
+SPECIAL = (
+    "<s> </s> <unk> <|im_start|> <|im_end|> <|endoftext|> <|begin_of_text|> <|eot_id|> <|start_header_id|> "
+    "<repo_name> <tool_call> </tool_call> <|fim_prefix|> <|im_start| |im_end|> <0x41> <0xE2> ▁ ▁▁ Ġ Ċ "
+    "<|im_start|><|im_end|>"
+).split(" ")
+BLOCKS = [
+    tuple(int(end, 16) for end in block.split("-"))
+    for block in (
+        "20-7E A0-24F 250-36F 370-3FF 400-52F 530-5FF 600-6FF 900-DFF E00-FFF 1000-13FF 1E00-1FFF 2000-2BFF "
+        "3000-30FF 4E00-9FFF AC00-D7A3 E000-E0FF F900-FFEF FFF0-FFFF 10000-10FFF 1D400-1D7FF 1F300-1FAFF "
+        "20000-20FFF 2F800-2FA1F E0000-E01EF 10FF00-10FFFF"
+    ).split(" ")
+]
 
 
 def texts():
     pick = random.Random(20240917)
     words = [w for s in SENTENCES + CODE for w in s.split(" ")]
     scalar = lambda: chr(pick.randint(*pick.choice(BLOCKS)))
-    atoms = [lambda: pick.choice(words), lambda: pick.choice(EMOJI), lambda: pick.choice(NUMBERS), lambda: pick.choice(SPACES), lambda: " ", lambda: " ",
-             lambda: pick.choice(MARKS), lambda: pick.choice("'’`\"()[]{}<>.,;:!?-_=+*/\\|@#$%^&~"), scalar, lambda: chr(pick.randint(0, 0x1F)),
-             lambda: pick.choice(["'s", "'S", "'ll", "'LL", "'Re", "'ve", "'ſ", "’s", "'", "'d1", " 't"]), lambda: pick.choice(SPECIAL)]
-    made = ["", " ", "  ", "\n", "a", "Hello world", " Hello", "Hello  world ", *SENTENCES, *CODE, *EMOJI, *SPACES, *NUMBERS, *SPECIAL]
+    atoms = [
+        lambda: pick.choice(words),
+        lambda: pick.choice(EMOJI),
+        lambda: pick.choice(NUMBERS),
+        lambda: pick.choice(SPACES),
+        lambda: " ",
+        lambda: " ",
+        lambda: pick.choice(MARKS),
+        lambda: pick.choice("'’`\"()[]{}<>.,;:!?-_=+*/\\|@#$%^&~"),
+        scalar,
+        lambda: chr(pick.randint(0, 0x1F)),
+        lambda: pick.choice(["'s", "'S", "'ll", "'LL", "'Re", "'ve", "'ſ", "’s", "'", "'d1", " 't"]),
+        lambda: pick.choice(SPECIAL),
+    ]
+    made = [
+        "",
+        " ",
+        "  ",
+        "\n",
+        "a",
+        "Hello world",
+        " Hello",
+        "Hello  world ",
+        *SENTENCES,
+        *CODE,
+        *EMOJI,
+        *SPACES,
+        *NUMBERS,
+        *SPECIAL,
+    ]
     made += [s + e for s in SPACES for e in ("a", " a", "\n", "1", ".")]
     made += [f"a{s}{t}{s}b" for t in SPECIAL for s in ("", " ", "\n", "  ")]
     made += [unicodedata.normalize(form, s) for form in ("NFD", "NFC", "NFKD") for s in SENTENCES]
-    made += ["a" * 1500, "ab" * 700, "".join(pick.choice("abcdefghij") for _ in range(1500)), "9" * 400, " " * 300, "\n" * 200, "\t \n" * 100, "é" * 300,
-             "水" * 300, "🦙" * 100, "e" + "\u0301\u0323" * 100, "=" * 300, "<|im_start|>" * 20, "'" * 100, "aA" * 300, " x" * 300]
+    made += [
+        "a" * 1500,
+        "ab" * 700,
+        "".join(pick.choice("abcdefghij") for _ in range(1500)),
+        "9" * 400,
+        " " * 300,
+        "\n" * 200,
+        "\t \n" * 100,
+        "é" * 300,
+        "水" * 300,
+        "🦙" * 100,
+        "e" + "\u0301\u0323" * 100,
+        "=" * 300,
+        "<|im_start|>" * 20,
+        "'" * 100,
+        "aA" * 300,
+        " x" * 300,
+    ]
     while len(made) < 2600:
         kind = pick.random()
         if kind < 0.2:
@@ -77,7 +186,12 @@ def texts():
         elif kind < 0.4:
             made.append("".join(pick.choice(SPACES + ["a", "1", "."]) for _ in range(pick.randint(1, 10))))
         elif kind < 0.5:
-            made.append("".join(pick.choice("aeoAUcn가") + "".join(pick.choice(MARKS) for _ in range(pick.randint(0, 3))) for _ in range(pick.randint(1, 6))))
+            made.append(
+                "".join(
+                    pick.choice("aeoAUcn가") + "".join(pick.choice(MARKS) for _ in range(pick.randint(0, 3)))
+                    for _ in range(pick.randint(1, 6))
+                )
+            )
         elif kind < 0.6:
             made.append("".join(pick.choice(SPECIAL + [" ", "\n", "x"]) for _ in range(pick.randint(1, 6))))
         else:
@@ -86,6 +200,7 @@ def texts():
 
 
 # --- Reference tokenizers
+
 
 def fnv1a(data):
     value = 0x811C9DC5
@@ -100,7 +215,9 @@ def hash_ids(ids):
 
 def gguf_fields(path):
     reader = GGUFReader(path)
-    return lambda key, default=None: reader.fields[f"tokenizer.ggml.{key}"].contents() if f"tokenizer.ggml.{key}" in reader.fields else default
+    return lambda key, default=None: (
+        reader.fields[f"tokenizer.ggml.{key}"].contents() if f"tokenizer.ggml.{key}" in reader.fields else default
+    )
 
 
 def from_gguf(path):
@@ -113,10 +230,14 @@ def from_gguf(path):
         merges = [tuple(m.split(" ")) for m in field("merges")]
         tokenizer = Tokenizer(models.BPE(vocab, merges, ignore_merges=pre == "llama-bpe"))
         byte_level = lambda regex: pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=regex)
-        split = lambda pattern: pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), byte_level(False)])
+        split = lambda pattern: pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(pattern), "isolated"), byte_level(False)]
+        )
         tokenizer.pre_tokenizer = {
             "gpt-2": lambda: byte_level(True),
-            "smollm": lambda: pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level(True)]),
+            "smollm": lambda: pre_tokenizers.Sequence(
+                [pre_tokenizers.Digits(individual_digits=True), byte_level(True)]
+            ),
             "llama-bpe": lambda: split(CL100K_PATTERN % "{1,3}"),
             "qwen2": lambda: split(CL100K_PATTERN % ""),
         }[pre]()
@@ -127,12 +248,25 @@ def from_gguf(path):
         scores = field("scores")
         normal = {t for t, kind in zip(tokens, types) if kind == 1}
         order = sorted((i for i, t in enumerate(tokens) if t in normal), key=lambda i: -scores[i])
-        merges = [(tokens[i][:k], tokens[i][k:]) for i in order for k in range(1, len(tokens[i])) if tokens[i][:k] in normal and tokens[i][k:] in normal]
+        merges = [
+            (tokens[i][:k], tokens[i][k:])
+            for i in order
+            for k in range(1, len(tokens[i]))
+            if tokens[i][:k] in normal and tokens[i][k:] in normal
+        ]
         tokenizer = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
         tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-        tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+        tokenizer.decoder = decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        )
     named = {field("bos_token_id"), field("eos_token_id")}
-    tokenizer.add_special_tokens([AddedToken(t, normalized=False, special=True) for i, t in enumerate(tokens) if types[i] in (2, 3) or i in named])
+    tokenizer.add_special_tokens(
+        [
+            AddedToken(t, normalized=False, special=True)
+            for i, t in enumerate(tokens)
+            if types[i] in (2, 3) or i in named
+        ]
+    )
     tokenizer.add_tokens([AddedToken(t, normalized=False) for i, t in enumerate(tokens) if types[i] == 4])
     return tokenizer
 
@@ -140,6 +274,7 @@ def from_gguf(path):
 def check_with_sentencepiece(path, tokenizer, strings):
     """The model that a GGUF file was made from, rebuilt: SentencePiece itself has to agree."""
     from sentencepiece import sentencepiece_model_pb2 as proto
+
     field = gguf_fields(path)
     model = proto.ModelProto()
     for token, score, kind in zip(field("tokens"), field("scores"), field("token_type")):
@@ -164,10 +299,14 @@ def check_with_transformers(path, tokenizer, strings):
     # Transformers' GGUF reader leaves out the digit splitter and the normalizer of the published tokenizers.
     other.normalizer = tokenizer.normalizer
     if gguf_fields(path)("pre") == "smollm":
-        other.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), other.pre_tokenizer])
+        other.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), other.pre_tokenizer]
+        )
     for text in strings:
         if "<" not in text:
-            assert other.encode(text, add_special_tokens=False).ids == tokenizer.encode(text, add_special_tokens=False).ids, repr(text)
+            assert (
+                other.encode(text, add_special_tokens=False).ids == tokenizer.encode(text, add_special_tokens=False).ids
+            ), repr(text)
 
 
 def golden(tokenizer, text):
@@ -181,19 +320,46 @@ def golden(tokenizer, text):
 
 # --- Components of tokenizer.json
 
-def trained(strings, *, normalizer=None, pre_tokenizer=None, byte_level=True, post=None, ignore_merges=False, added=(), decoder=None, fuse=True,
-            alphabet_limit=150):
-    kind = models.BPE(ignore_merges=ignore_merges) if byte_level else models.BPE(unk_token="<unk>", fuse_unk=fuse, byte_fallback=fuse)
+
+def trained(
+    strings,
+    *,
+    normalizer=None,
+    pre_tokenizer=None,
+    byte_level=True,
+    post=None,
+    ignore_merges=False,
+    added=(),
+    decoder=None,
+    fuse=True,
+    alphabet_limit=150,
+):
+    kind = (
+        models.BPE(ignore_merges=ignore_merges)
+        if byte_level
+        else models.BPE(unk_token="<unk>", fuse_unk=fuse, byte_fallback=fuse)
+    )
     tokenizer = Tokenizer(kind)
     if normalizer:
         tokenizer.normalizer = normalizer
     if pre_tokenizer:
         tokenizer.pre_tokenizer = pre_tokenizer
-    tokenizer.decoder = decoder or (decoders.ByteLevel() if byte_level else decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]))
+    tokenizer.decoder = decoder or (
+        decoders.ByteLevel()
+        if byte_level
+        else decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        )
+    )
     alphabet = pre_tokenizers.ByteLevel.alphabet() if byte_level else []
     special = ["<unk>", "<s>", "</s>"] + ([f"<0x{i:02X}>" for i in range(256)] if fuse and not byte_level else [])
-    trainer = trainers.BpeTrainer(vocab_size=560, special_tokens=special, initial_alphabet=alphabet, limit_alphabet=alphabet_limit, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=560,
+        special_tokens=special,
+        initial_alphabet=alphabet,
+        limit_alphabet=alphabet_limit,
+        show_progress=False,
+    )
     tokenizer.train_from_iterator(strings, trainer)
     # The trainer makes special tokens of the byte tokens; in published files they are ordinary ones.
     data = json.loads(tokenizer.to_str())
@@ -207,36 +373,76 @@ def trained(strings, *, normalizer=None, pre_tokenizer=None, byte_level=True, po
 
 def component_cases(strings):
     byte_level = lambda regex=False, prefix=False: pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=regex)
-    split = lambda pattern, behavior="isolated", invert=False: pre_tokenizers.Sequence([pre_tokenizers.Split(pattern, behavior, invert), byte_level()])
+    split = lambda pattern, behavior="isolated", invert=False: pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(pattern, behavior, invert), byte_level()]
+    )
     spaces = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    odd = [AddedToken("<left>", lstrip=True, normalized=False), AddedToken("<right>", rstrip=True, normalized=False),
-           AddedToken("<both>", lstrip=True, rstrip=True, special=True, normalized=False), AddedToken("fox", single_word=True, normalized=False),
-           AddedToken("<le", normalized=False), AddedToken("é", normalized=True), AddedToken("  ", normalized=True)]
-    template = processors.TemplateProcessing(single="<s> $A </s>", pair="<s> $A $B", special_tokens=[("<s>", 1), ("</s>", 2)])
-    # The reference decodes a normalized added token to its text after normalization, which puts a space in front of it in
-    # the middle of a text: those are not tried with Prepend.
+    odd = [
+        AddedToken("<left>", lstrip=True, normalized=False),
+        AddedToken("<right>", rstrip=True, normalized=False),
+        AddedToken("<both>", lstrip=True, rstrip=True, special=True, normalized=False),
+        AddedToken("fox", single_word=True, normalized=False),
+        AddedToken("<le", normalized=False),
+        AddedToken("é", normalized=True),
+        AddedToken("  ", normalized=True),
+    ]
+    template = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A $B", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    # The reference decodes a normalized added token to its text after normalization, which puts a space in front of it
+    # in the middle of a text: those are not tried with Prepend.
     plain = [token for token in odd if not token.normalized]
-    make = lambda **options: trained(strings, **({"alphabet_limit": 400} if options.get("byte_level", True) else {}) | options)
+    make = lambda **options: trained(
+        strings, **({"alphabet_limit": 400} if options.get("byte_level", True) else {}) | options
+    )
     return {
         "byte level": make(pre_tokenizer=byte_level(True)),
-        "byte level with a space in front, bytes missing": make(pre_tokenizer=byte_level(True, prefix=True), added=odd, alphabet_limit=150),
-        "cl100k pattern, whole words, template": make(pre_tokenizer=split(Regex(CL100K_PATTERN % "{1,3}")), ignore_merges=True, post=template, added=odd),
+        "byte level with a space in front, bytes missing": make(
+            pre_tokenizer=byte_level(True, prefix=True), added=odd, alphabet_limit=150
+        ),
+        "cl100k pattern, whole words, template": make(
+            pre_tokenizer=split(Regex(CL100K_PATTERN % "{1,3}")), ignore_merges=True, post=template, added=odd
+        ),
         "o200k pattern, NFC": make(pre_tokenizer=split(Regex(O200K_PATTERN)), normalizer=normalizers.NFC(), added=odd),
-        "three patterns": make(pre_tokenizer=pre_tokenizers.Sequence([
-            pre_tokenizers.Split(Regex(r"\p{N}{1,3}"), "isolated"), pre_tokenizers.Split(Regex("[一-龥\u3040-ゟ゠-ヿ]+"), "isolated"),
-            pre_tokenizers.Split(Regex(r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
-                                       r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"), "isolated"), byte_level()])),
-        "lazy, counted, line end": make(pre_tokenizer=split(Regex(r"a{2,}?|(?:be|b)+?e|\s+$|[\p{L}]{1,4}?x|.{3}(?=[aeiou])"))),
-        "digits together": make(pre_tokenizer=pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=False), byte_level(True)])),
+        "three patterns": make(
+            pre_tokenizer=pre_tokenizers.Sequence(
+                [
+                    pre_tokenizers.Split(Regex(r"\p{N}{1,3}"), "isolated"),
+                    pre_tokenizers.Split(Regex("[一-龥\u3040-ゟ゠-ヿ]+"), "isolated"),
+                    pre_tokenizers.Split(
+                        Regex(
+                            r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
+                            r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+                        ),
+                        "isolated",
+                    ),
+                    byte_level(),
+                ]
+            )
+        ),
+        "lazy, counted, line end": make(
+            pre_tokenizer=split(Regex(r"a{2,}?|(?:be|b)+?e|\s+$|[\p{L}]{1,4}?x|.{3}(?=[aeiou])"))
+        ),
+        "digits together": make(
+            pre_tokenizer=pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=False), byte_level(True)])
+        ),
         "merged with previous": make(pre_tokenizer=split(" ", "merged_with_previous")),
         "merged with next": make(pre_tokenizer=split(Regex(r"\s"), "merged_with_next")),
         "removed": make(pre_tokenizer=split(Regex(r"\s+"), "removed")),
         "inverted, removed": make(pre_tokenizer=split(Regex(GPT2_PATTERN), "removed", True)),
         "SentencePiece by normalizer": make(normalizer=spaces, byte_level=False, post=template, added=plain),
-        "Metaspace always": make(pre_tokenizer=pre_tokenizers.Metaspace(prepend_scheme="always", split=True), byte_level=False, added=odd),
-        "Metaspace first, not split": make(pre_tokenizer=pre_tokenizers.Metaspace(prepend_scheme="first", split=False), byte_level=False, added=odd),
-        "unknown characters, each": make(normalizer=spaces, byte_level=False, fuse=False,
-                                         decoder=decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])),
+        "Metaspace always": make(
+            pre_tokenizer=pre_tokenizers.Metaspace(prepend_scheme="always", split=True), byte_level=False, added=odd
+        ),
+        "Metaspace first, not split": make(
+            pre_tokenizer=pre_tokenizers.Metaspace(prepend_scheme="first", split=False), byte_level=False, added=odd
+        ),
+        "unknown characters, each": make(
+            normalizer=spaces,
+            byte_level=False,
+            fuse=False,
+            decoder=decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)]),
+        ),
     }
 
 
@@ -246,8 +452,14 @@ def main():
     write = lambda name, text: open(os.path.join(FIXTURES, name), "w", encoding="utf-8", newline="").write(text)
     write("strings.json", json.dumps(strings, ensure_ascii=False, separators=(",", ":")) + "\n")
     corpus, model = f"{CACHE}/corpora/llama.cpp/ggml-vocab-", f"{CACHE}/models/"
-    vocabularies = {"gpt-2": corpus + "gpt-2.gguf", "llama-bpe": corpus + "llama-bpe.gguf", "llama-spm": corpus + "llama-spm.gguf", "qwen2": corpus + "qwen2.gguf",
-                    "smollm2": model + "SmolLM2-135M-Instruct.Q4_1.gguf", "qwen2.5": model + "Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"}
+    vocabularies = {
+        "gpt-2": corpus + "gpt-2.gguf",
+        "llama-bpe": corpus + "llama-bpe.gguf",
+        "llama-spm": corpus + "llama-spm.gguf",
+        "qwen2": corpus + "qwen2.gguf",
+        "smollm2": model + "SmolLM2-135M-Instruct.Q4_1.gguf",
+        "qwen2.5": model + "Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf",
+    }
     for name, path in vocabularies.items():
         tokenizer = from_gguf(path)
         if name == "llama-spm":
@@ -257,12 +469,27 @@ def main():
         write(f"{name}.golden", "".join(golden(tokenizer, text) + "\n" for text in strings))
         print(name, len(strings), file=sys.stderr)
     few = strings[:200] + strings[-100:]
-    extra = ["a <left> b <right> c <both> d", "fox foxes afox fox. fox", " <left><right> \n<both>\t<le <left", "café cafe\u0301  x  é"]
+    extra = [
+        "a <left> b <right> c <both> d",
+        "fox foxes afox fox. fox",
+        " <left><right> \n<both>\t<le <left",
+        "café cafe\u0301  x  é",
+    ]
     cases = []
     for name, tokenizer in component_cases([s for s in strings if len(s) < 400]).items():
         around = tokenizer.encode("Hello world").ids
-        cases.append({"name": name, "tokenizer": json.loads(tokenizer.to_str()), "hello": around, "golden": [golden(tokenizer, s) for s in extra + few]})
-    write("components.json", json.dumps({"texts": extra + few, "cases": cases}, ensure_ascii=False, separators=(",", ":")) + "\n")
+        cases.append(
+            {
+                "name": name,
+                "tokenizer": json.loads(tokenizer.to_str()),
+                "hello": around,
+                "golden": [golden(tokenizer, s) for s in extra + few],
+            }
+        )
+    write(
+        "components.json",
+        json.dumps({"texts": extra + few, "cases": cases}, ensure_ascii=False, separators=(",", ":")) + "\n",
+    )
 
 
 main()

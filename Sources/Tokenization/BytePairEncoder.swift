@@ -95,7 +95,7 @@ struct MergeScratch {
 
     mutating func append(_ id: TokenID) {
         // Positions are 32 bits wide; a text of 2³¹ bytes is far beyond any body that is accepted.
-        guard let position = Int32(exactly: links.count) else { return }
+        guard let position = Int32(exactly: links.count), position < .max else { return }
         links.append(Link(id: id, previous: position - 1, next: position + 1))
     }
 

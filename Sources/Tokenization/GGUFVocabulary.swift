@@ -34,6 +34,7 @@ public struct GGUFVocabulary: Sendable {
 
     /// What `tokenizer.ggml.token_type` says about a token (the numbers are SentencePiece's).
     enum TokenType: Int32 {
+        case undefined = 0
         case normal = 1
         case unknown = 2
         case control = 3

@@ -149,7 +149,7 @@ struct SplitPatternParser {
             switch try parseClassMember() {
             case .set(let set): sets.append(set)
             case .scalar(let first):
-                guard isNext("-"), position + 1 < scalars.count, scalars[position + 1] != UInt32(UInt8(ascii: "]")) else {
+                guard isNext("-"), !isNext("-]"), position + 1 < scalars.count else {
                     sets.append(literal(first))
                     continue
                 }

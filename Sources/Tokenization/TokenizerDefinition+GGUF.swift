@@ -10,6 +10,9 @@ extension TokenizerDefinition {
             throw .lengthMismatch(
                 field: "tokenizer.ggml.token_type", count: gguf.tokenTypes.count, expected: gguf.tokens.count)
         }
+        guard gguf.tokenTypes.allSatisfy({ GGUFVocabulary.TokenType(rawValue: $0) != nil }) else {
+            throw .invalidField("tokenizer.ggml.token_type", expected: "made of numbers from 0 to 6")
+        }
         let roles = try GGUFRoles(gguf, vocabulary: vocabulary)
         switch gguf.model {
         case "gpt2": try self.init(byteLevel: gguf, vocabulary: vocabulary, roles: roles)

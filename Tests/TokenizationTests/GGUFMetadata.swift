@@ -1,7 +1,12 @@
 // A reader of GGUF metadata, just enough to take vocabularies out of real files.
 
-import Glibc
 import Tokenization
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
 
 /// The `tokenizer.ggml.*` fields of a file. Wants well-formed files and throws at anything else.
 struct GGUFMetadata {

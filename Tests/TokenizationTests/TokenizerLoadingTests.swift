@@ -9,7 +9,8 @@ import Tokenization
 struct TokenizerLoadingTests {
     /// Bytes a to e, and merges of them.
     private static func small() -> GGUFVocabulary {
-        var vocabulary = GGUFVocabulary(model: "gpt2", preTokenizer: "gpt-2", tokens: ["a", "b", "c", "ab", "abc", "<e>"])
+        let tokens = ["a", "b", "c", "ab", "abc", "<e>"]
+        var vocabulary = GGUFVocabulary(model: "gpt2", preTokenizer: "gpt-2", tokens: tokens)
         vocabulary.tokenTypes = [1, 1, 1, 1, 1, 3]
         vocabulary.merges = ["a b", "ab c"]
         vocabulary.eosID = 5
@@ -68,7 +69,10 @@ struct TokenizerLoadingTests {
             #expect(error { $0.eosID = id }
                 == .tokenIDOutOfRange(id, field: "tokenizer.ggml.eos_token_id", vocabularySize: 6))
         }
-        #expect(error { $0.tokenTypes = [9, -1, .max, .min, 0, 3] } == nil)
+        for type in [-1, 7, Int32.max, Int32.min] {
+            #expect(error { $0.tokenTypes[1] = type }
+                == .invalidField("tokenizer.ggml.token_type", expected: "made of numbers from 0 to 6"))
+        }
         #expect(error { $0.tokens[2] = "" } == .invalidMerge("ab c", index: 1))
     }
 
@@ -176,7 +180,8 @@ struct TokenizerLoadingTests {
     @Test(
         "patterns that cannot be matched in linear time, or are malformed, are refused",
         arguments: [
-            #"(a)\1"#, "(?<=a)b", "(?=ab)c", "a++", "(", ")", "[", "[a", "a{2", "a{3,2}", "a{99999}", "*", #"\"#, #"\q"#,
+            #"(a)\1"#, "(?<=a)b", "(?=ab)c", "a++", "(", ")", "[", "[a", "a{2", "a{3,2}", "a{99999}", "*", #"\"#,
+            #"\q"#,
             #"\p{Xy}"#, #"\p{L"#, "^a", "[[a]]", "(((a{100}){100}){100}){100}", "(?>a)", "[b-a]",
             String(repeating: "(", count: 5000),
         ])
@@ -193,7 +198,9 @@ struct TokenizerLoadingTests {
         }
     }
 
-    @Test("patterns that ruin backtracking cost nothing", arguments: ["(a|a|b)*c", "(a?){30}a{30}x", "(a*)*b", "(){1000}a"])
+    @Test(
+        "patterns that ruin backtracking cost nothing",
+        arguments: ["(a|a|b)*c", "(a?){30}a{30}x", "(a*)*b", "(){1000}a"])
     func slowPatterns(pattern: String) throws {
         let split: JSONValue = [
             "type": "Sequence",
