@@ -64,7 +64,7 @@ public struct RenderLimits: Sendable, Equatable {
     public var recursion: Int
 
     /// What fits the smallest stack of a thread.
-    public static let greatestRecursion = 400
+    public static let greatestRecursion = 220
 
     public init(
         steps: Int = 10_000_000,
@@ -73,6 +73,6 @@ public struct RenderLimits: Sendable, Equatable {
     ) {
         self.steps = steps
         self.stringBytes = stringBytes
-        self.recursion = min(recursion, Self.greatestRecursion)
+        self.recursion = recursion
     }
 }

@@ -10,13 +10,7 @@
 
 extension Interpreter {
     @inline(never)
-    func evaluateBinary(
-        _ operation: BinaryOperator,
-        _ left: Expression,
-        _ right: Expression
-    ) throws(TemplateError) -> Value {
-        let left = try evaluate(left)
-        let right = try evaluate(right)
+    func apply(_ operation: BinaryOperator, _ left: Value, _ right: Value) throws(TemplateError) -> Value {
         if case .undefined(let undefined) = left { throw failure(undefined.message) }
         if case .modulo = operation, case .string(let format) = left { return .string(try formatted(format, right)) }
         if case .undefined(let undefined) = right { throw failure(undefined.message) }

@@ -63,6 +63,7 @@ extension Interpreter {
         in outer: Scope,
         _ arguments: Arguments
     ) throws(TemplateError) -> Text {
+        try enter()
         let callLine = line
         let (text, _) = try captured { () throws(TemplateError) in
             try self.scoped(in: outer) { (scope) throws(TemplateError) in
@@ -71,6 +72,7 @@ extension Interpreter {
             }
         }
         line = callLine
+        leave()
         return text
     }
 
@@ -112,6 +114,7 @@ extension Interpreter {
 
     private func callLoop(_ loop: LoopState, _ arguments: Arguments) throws(TemplateError) -> Value {
         guard loop.definition.isRecursive else { throw failure("a loop can call itself if it is marked 'recursive'") }
+        try enter()
         let values = try bind(arguments, to: ["iterable"], required: 1, of: "loop")
         let elements = try elements(of: values[0] ?? .none)
         let (text, _) = try captured { () throws(TemplateError) in
@@ -123,6 +126,7 @@ extension Interpreter {
             )
             return .next
         }
+        leave()
         return .string(text)
     }
 

@@ -1,6 +1,7 @@
-// The value of each expression. The cases are functions of their own, so that the recursion's frames stay small.
+// The value of each expression. What recurses is kept from being inlined, so that its frames stay small.
 
 extension Interpreter {
+    @inline(never)
     func evaluate(_ expression: Expression) throws(TemplateError) -> Value {
         try charge(1)
         switch expression.kind {
@@ -9,69 +10,52 @@ extension Interpreter {
         default: break
         }
         try enter()
-        let value = try evaluateParts(expression.kind)
+        let value = try evaluateGroup(expression.kind)
         leave()
         return value
     }
 
-    @inline(never)
-    private func evaluateParts(_ kind: Expression.Kind) throws(TemplateError) -> Value {
+    private func evaluateGroup(_ kind: Expression.Kind) throws(TemplateError) -> Value {
         switch kind {
         case .constant(let value): value
         case .name(let id): value(of: id)
-        case .list(let elements): .list(try evaluateList(elements))
-        case .tuple(let elements): .tuple(try evaluateList(elements))
-        case .mapping(let entries): try evaluateMapping(entries)
-        case .attribute(let operand, let name): try attribute(name, of: try evaluate(operand))
-        case .item(let operand, let key): try evaluateItem(operand, key)
-        case .slice(let operand, let bounds): try evaluateSlice(operand, bounds)
-        case .call(let callee, let arguments, let line): try evaluateCall(callee, arguments, line)
-        case .filter(let operand, let filter): try apply(filter, to: try evaluate(operand))
-        case .test(let operand, let call): try evaluateTest(operand, call)
-        case .not(let operand): .bool(!isTrue(try evaluate(operand)))
-        case .negative(let operand): try negated(try evaluate(operand))
-        case .positive(let operand): try unsigned(try evaluate(operand))
-        case .binary(let operation, let left, let right): try evaluateBinary(operation, left, right)
-        case .and(let left, let right): try evaluateAnd(left, right)
-        case .or(let left, let right): try evaluateOr(left, right)
-        case .comparison(let first, let operands): try evaluateComparison(first, operands)
-        case .concatenation(let parts): try evaluateConcatenation(parts)
-        case .conditional(let test, let then, let otherwise): try evaluateConditional(test, then, otherwise)
+        case .construction(let construction): try evaluate(construction)
+        case .access(let access): try evaluate(access)
+        case .application(let application): try evaluate(application)
+        case .operation(let operation): try evaluate(operation)
+        case .logic(let logic): try evaluate(logic)
         }
     }
 
     // MARK: - Logic
 
     @inline(never)
-    private func evaluateAnd(_ left: Expression, _ right: Expression) throws(TemplateError) -> Value {
-        let value = try evaluate(left)
-        return isTrue(value) ? try evaluate(right) : value
-    }
-
-    @inline(never)
-    private func evaluateOr(_ left: Expression, _ right: Expression) throws(TemplateError) -> Value {
-        let value = try evaluate(left)
-        return isTrue(value) ? value : try evaluate(right)
-    }
-
-    @inline(never)
-    private func evaluateConditional(
-        _ test: Expression,
-        _ then: Expression,
-        _ otherwise: Expression?
-    ) throws(TemplateError) -> Value {
-        if isTrue(try evaluate(test)) { return try evaluate(then) }
-        guard let otherwise else { return .undefined(.other("a conditional expression had no else and was false")) }
-        return try evaluate(otherwise)
+    private func evaluate(_ logic: Expression.Logic) throws(TemplateError) -> Value {
+        switch logic {
+        case .not(let operand): return .bool(!isTrue(try evaluate(operand)))
+        case .and(let left, let right):
+            let value = try evaluate(left)
+            return isTrue(value) ? try evaluate(right) : value
+        case .or(let left, let right):
+            let value = try evaluate(left)
+            return isTrue(value) ? value : try evaluate(right)
+        case .comparison(let first, let steps): return try evaluateComparison(first, steps)
+        case .conditional(let test, let then, let otherwise):
+            if isTrue(try evaluate(test)) { return try evaluate(then) }
+            guard let otherwise else {
+                return .undefined(.other("a conditional expression had no else and was false"))
+            }
+            return try evaluate(otherwise)
+        }
     }
 
     @inline(never)
     private func evaluateComparison(
         _ first: Expression,
-        _ operands: [Comparison]
+        _ steps: [Comparison]
     ) throws(TemplateError) -> Value {
         var left = try evaluate(first)
-        for step in operands {
+        for step in steps {
             let right = try evaluate(step.operand)
             guard try compare(left, step.comparison, right) else { return .bool(false) }
             left = right
@@ -80,6 +64,16 @@ extension Interpreter {
     }
 
     // MARK: - Making values
+
+    @inline(never)
+    private func evaluate(_ construction: Expression.Construction) throws(TemplateError) -> Value {
+        switch construction {
+        case .list(let elements): .list(try evaluateList(elements))
+        case .tuple(let elements): .tuple(try evaluateList(elements))
+        case .mapping(let entries): try evaluateMapping(entries)
+        case .concatenation(let parts): try evaluateConcatenation(parts)
+        }
+    }
 
     @inline(never)
     private func evaluateList(_ elements: [Expression]) throws(TemplateError) -> List {
@@ -107,12 +101,30 @@ extension Interpreter {
         return .string(result)
     }
 
+    // MARK: - Operators
+
+    @inline(never)
+    private func evaluate(_ operation: Expression.Operation) throws(TemplateError) -> Value {
+        switch operation {
+        case .negative(let operand): return try negated(try evaluate(operand))
+        case .positive(let operand): return try unsigned(try evaluate(operand))
+        case .binary(let operation, let left, let right):
+            let left = try evaluate(left)
+            return try apply(operation, left, try evaluate(right))
+        }
+    }
+
     // MARK: - Access
 
     @inline(never)
-    private func evaluateItem(_ operand: Expression, _ key: Expression) throws(TemplateError) -> Value {
-        let value = try evaluate(operand)
-        return try item(try evaluate(key), of: value)
+    private func evaluate(_ access: Expression.Access) throws(TemplateError) -> Value {
+        switch access {
+        case .attribute(let operand, let name): return try attribute(name, of: try evaluate(operand))
+        case .item(let operand, let key):
+            let value = try evaluate(operand)
+            return try item(try evaluate(key), of: value)
+        case .slice(let operand, let bounds): return try evaluateSlice(operand, bounds)
+        }
     }
 
     @inline(never)
@@ -138,15 +150,16 @@ extension Interpreter {
     // MARK: - Calls
 
     @inline(never)
-    private func evaluateCall(
-        _ callee: Expression,
-        _ arguments: CallArguments,
-        _ line: Int
-    ) throws(TemplateError) -> Value {
-        let function = try evaluate(callee)
-        let values = try evaluate(arguments)
-        self.line = line
-        return try call(function, values)
+    private func evaluate(_ application: Expression.Application) throws(TemplateError) -> Value {
+        switch application {
+        case .call(let callee, let arguments, let line):
+            let function = try evaluate(callee)
+            let values = try evaluate(arguments)
+            self.line = line
+            return try call(function, values)
+        case .filter(let operand, let filter): return try apply(filter, to: try evaluate(operand))
+        case .test(let operand, let call): return try evaluateTest(operand, call)
+        }
     }
 
     @inline(never)

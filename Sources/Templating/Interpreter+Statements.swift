@@ -100,7 +100,7 @@ extension Interpreter {
     }
 
     private func executeCallBlock(_ call: Expression, _ caller: MacroDefinition) throws(TemplateError) {
-        guard case .call(let callee, let arguments, let line) = call.kind else { return }
+        guard case .application(.call(let callee, let arguments, let line)) = call.kind else { return }
         let function = try evaluate(callee)
         var values = try evaluate(arguments)
         values.keywords.append(("caller", try makeObject(.macro(caller, scope))))

@@ -7,6 +7,7 @@ final class Interpreter {
     let now: () -> CivilTime
     private let limits: RenderLimits
     private var remainingSteps: Int
+    private let greatestRecursion: Int
     private var recursion = 0
     /// Of the statement that runs, for errors.
     var line = 1
@@ -22,6 +23,7 @@ final class Interpreter {
         self.now = now
         self.limits = limits
         remainingSteps = limits.steps
+        greatestRecursion = min(limits.recursion, RenderLimits.greatestRecursion)
     }
 
     func run() throws(TemplateError) -> Text {
@@ -49,7 +51,7 @@ final class Interpreter {
 
     func enter() throws(TemplateError) {
         recursion += 1
-        guard recursion <= limits.recursion else { throw .limitExceeded(.recursion(limits.recursion), line: line) }
+        guard recursion <= greatestRecursion else { throw .limitExceeded(.recursion(greatestRecursion), line: line) }
     }
 
     func leave() { recursion -= 1 }

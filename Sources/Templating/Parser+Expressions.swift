@@ -24,7 +24,7 @@ extension Parser {
             if let only = elements.first { return only }
             guard isParenthesized else { throw unexpected("an expression") }
         }
-        return try make(.tuple(elements), elements)
+        return try make(.construction(.tuple(elements)), elements)
     }
 
     private func isAtTupleEnd(isParenthesized: Bool) -> Bool {
@@ -44,7 +44,7 @@ extension Parser {
             let test = try parseBinary(.or)
             let otherwise = skip("else") ? try parseExpression() : nil
             expression = try make(
-                .conditional(test, then: expression, otherwise: otherwise),
+                .logic(.conditional(test, then: expression, otherwise: otherwise)),
                 [expression, test] + (otherwise.map { [$0] } ?? [])
             )
         }
@@ -69,7 +69,7 @@ extension Parser {
             try enter()
             defer { leave() }
             let operand = try parseBinary(.not)
-            left = try make(.not(operand), [operand])
+            left = try make(.logic(.not(operand)), [operand])
         } else {
             left = try parseUnary(withFilters: true)
         }
@@ -111,15 +111,15 @@ extension Parser {
         let right = try parseBinary(precedence.tighter)
         let kind: Expression.Kind
         switch token {
-        case .name("or"): kind = .or(left, right)
-        case .name("and"): kind = .and(left, right)
-        case .symbol(.add): kind = .binary(.add, left, right)
-        case .symbol(.subtract): kind = .binary(.subtract, left, right)
-        case .symbol(.multiply): kind = .binary(.multiply, left, right)
-        case .symbol(.divide): kind = .binary(.divide, left, right)
-        case .symbol(.floorDivide): kind = .binary(.floorDivide, left, right)
-        case .symbol(.modulo): kind = .binary(.modulo, left, right)
-        default: kind = .binary(.power, left, right)
+        case .name("or"): kind = .logic(.or(left, right))
+        case .name("and"): kind = .logic(.and(left, right))
+        case .symbol(.add): kind = .operation(.binary(.add, left, right))
+        case .symbol(.subtract): kind = .operation(.binary(.subtract, left, right))
+        case .symbol(.multiply): kind = .operation(.binary(.multiply, left, right))
+        case .symbol(.divide): kind = .operation(.binary(.divide, left, right))
+        case .symbol(.floorDivide): kind = .operation(.binary(.floorDivide, left, right))
+        case .symbol(.modulo): kind = .operation(.binary(.modulo, left, right))
+        default: kind = .operation(.binary(.power, left, right))
         }
         return try make(kind, [left, right])
     }
@@ -143,13 +143,13 @@ extension Parser {
             advance()
             operands.append(Comparison(comparison: comparison, operand: try parseBinary(.sum)))
         }
-        return try make(.comparison(left, operands), [left] + operands.map(\.operand))
+        return try make(.logic(.comparison(left, operands)), [left] + operands.map(\.operand))
     }
 
     private mutating func parseConcatenation(_ first: Expression) throws(TemplateError) -> Expression {
         var parts = [first]
         while skip(.tilde) { parts.append(try parseBinary(.product)) }
-        return try make(.concatenation(parts), parts)
+        return try make(.construction(.concatenation(parts)), parts)
     }
 
     /// A sign or an operand, and what follows it: attributes, calls, filters, tests.
@@ -161,10 +161,10 @@ extension Parser {
         var expression: Expression
         if skip(.subtract) {
             let operand = try parseUnary(withFilters: false)
-            expression = try make(.negative(operand), [operand])
+            expression = try make(.operation(.negative(operand)), [operand])
         } else if skip(.add) {
             let operand = try parseUnary(withFilters: false)
-            expression = try make(.positive(operand), [operand])
+            expression = try make(.operation(.positive(operand)), [operand])
         } else {
             expression = try parsePrimary()
         }
@@ -229,7 +229,7 @@ extension Parser {
             guard skip(.comma) else { break }
         }
         try expect(.rightBracket)
-        return try make(.list(elements), elements)
+        return try make(.construction(.list(elements)), elements)
     }
 
     private mutating func parseMapping() throws(TemplateError) -> Expression {
@@ -242,6 +242,6 @@ extension Parser {
             guard skip(.comma) else { break }
         }
         try expect(.rightBrace)
-        return try make(.mapping(entries), entries.map(\.key) + entries.map(\.value))
+        return try make(.construction(.mapping(entries)), entries.map(\.key) + entries.map(\.value))
     }
 }

@@ -20,7 +20,11 @@ extension Parser {
             case .symbol(.pipe):
                 advance()
                 let filter = try parseFilterCall()
-                expression = try make(.filter(expression, filter), [expression], deepest: filter.arguments.depth)
+                expression = try make(
+                    .application(.filter(expression, filter)),
+                    [expression],
+                    deepest: filter.arguments.depth
+                )
             case .name("is"): expression = try parseTest(of: expression)
             case .symbol(.leftParenthesis): expression = try parseCall(of: expression)
             default: return expression
@@ -33,11 +37,11 @@ extension Parser {
         switch current {
         case .name(let name):
             advance()
-            return try make(.attribute(operand, name), [operand])
+            return try make(.access(.attribute(operand, name)), [operand])
         case .integer(let index):
             advance()
             let item = try make(.constant(.integer(index)), [])
-            return try make(.item(operand, item), [operand, item])
+            return try make(.access(.item(operand, item)), [operand, item])
         default: throw unexpected("a name or a number")
         }
     }
@@ -50,20 +54,20 @@ extension Parser {
             var elements = [start]
             while skip(.comma), !isAt(.rightBracket) { elements.append(try parseExpression()) }
             try expect(.rightBracket)
-            let item = elements.count == 1 ? start : try make(.tuple(elements), elements)
-            return try make(.item(operand, item), [operand, item])
+            let item = elements.count == 1 ? start : try make(.construction(.tuple(elements)), elements)
+            return try make(.access(.item(operand, item)), [operand, item])
         }
         let stop = isAt(.colon) || isAt(.rightBracket) ? nil : try parseExpression()
         let step = skip(.colon) && !isAt(.rightBracket) ? try parseExpression() : nil
         try expect(.rightBracket)
         let bounds = SliceBounds(start: start, stop: stop, step: step)
-        return try make(.slice(operand, bounds), [operand] + [start, stop, step].compactMap { $0 })
+        return try make(.access(.slice(operand, bounds)), [operand] + [start, stop, step].compactMap { $0 })
     }
 
     private mutating func parseCall(of operand: Expression) throws(TemplateError) -> Expression {
         let startLine = line
         let arguments = try parseArguments()
-        return try make(.call(operand, arguments, line: startLine), [operand], deepest: arguments.depth)
+        return try make(.application(.call(operand, arguments, line: startLine)), [operand], deepest: arguments.depth)
     }
 
     mutating func parseFilterCall() throws(TemplateError) -> FilterCall {
@@ -93,8 +97,8 @@ extension Parser {
             arguments.positional = [try parsePostfix(try parsePrimary())]
         }
         let call = TestCall(name: name, arguments: arguments, line: startLine)
-        let test = try make(.test(operand, call), [operand], deepest: arguments.depth)
-        return isNegated ? try make(.not(test), [test]) : test
+        let test = try make(.application(.test(operand, call)), [operand], deepest: arguments.depth)
+        return isNegated ? try make(.logic(.not(test)), [test]) : test
     }
 
     private mutating func parseArguments() throws(TemplateError) -> CallArguments {

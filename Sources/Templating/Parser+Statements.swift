@@ -115,7 +115,7 @@ extension Parser {
     private mutating func parseCallBlock(line startLine: Int) throws(TemplateError) -> Statement {
         let parameters = isAt(.leftParenthesis) ? try parseParameters() : []
         let call = try parseExpression()
-        guard case .call = call.kind else { throw .syntax(message: "expected a call", line: startLine) }
+        guard case .application(.call) = call.kind else { throw .syntax(message: "expected a call", line: startLine) }
         let caller = try parseMacroBody(name: "caller", parameters: parameters, end: "endcall", line: startLine)
         return .callBlock(call, caller: caller, line: startLine)
     }

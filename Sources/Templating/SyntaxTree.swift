@@ -9,26 +9,47 @@ struct Expression: Sendable {
     /// How many expressions are within each other: bounds the recursion of whoever walks it.
     let depth: Int
 
+    /// In groups, so that the interpreter's frames for one stay free of what the others need.
     indirect enum Kind: Sendable {
         case constant(Value)
         case name(NameID)
+        case construction(Construction)
+        case access(Access)
+        case application(Application)
+        case operation(Operation)
+        case logic(Logic)
+    }
+
+    enum Construction: Sendable {
         case list([Expression])
         case tuple([Expression])
         case mapping([(key: Expression, value: Expression)])
+        case concatenation([Expression])
+    }
+
+    enum Access: Sendable {
         case attribute(Expression, String)
         case item(Expression, Expression)
         case slice(Expression, SliceBounds)
+    }
+
+    enum Application: Sendable {
         case call(Expression, CallArguments, line: Int)
         case filter(Expression, FilterCall)
         case test(Expression, TestCall)
-        case not(Expression)
+    }
+
+    enum Operation: Sendable {
         case negative(Expression)
         case positive(Expression)
         case binary(BinaryOperator, Expression, Expression)
+    }
+
+    enum Logic: Sendable {
+        case not(Expression)
         case and(Expression, Expression)
         case or(Expression, Expression)
         case comparison(Expression, [Comparison])
-        case concatenation([Expression])
         case conditional(Expression, then: Expression, otherwise: Expression?)
     }
 }
