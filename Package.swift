@@ -49,8 +49,17 @@ let extraTestDependencies: [String: [Target.Dependency]] = [
     "Server": ["EngineTesting", "Engine", "Models", httpClient] + nio,
 ]
 
+/// Parts of Foundation that its static library leaves to the linker (some packages use it), and zlib: the binary needs
+/// nothing at run time that a plain system lacks.
+let staticLibraries = [
+    "-lCoreFoundation", "-l_FoundationICU", "-l_FoundationCShims", "-l_FoundationCollections",
+    "-Xlinker", "-l:libz.a", "-Xlinker", "--as-needed", "-Xlinker", "-s",
+]
+
 /// Golden files live beside the tests that read them.
-let fixtures: [String: [String]] = [:]
+let fixtures: [String: [String]] = Dictionary(
+    uniqueKeysWithValues: ["Kernels", "Models", "Observability", "OpenAI", "Telemetry", "Templating", "Tokenization"]
+        .map { ($0, ["Fixtures"]) })
 
 var targets: [Target] = [
     .target(name: "CPlatform", cSettings: cSettings),
@@ -77,11 +86,19 @@ targets += room(
 targets += room(
     "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles",
     "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
-    packages: [argumentParser, log, httpClient])
+    packages: [argumentParser, log, httpClient] + nio)
 targets += [
     .executableTarget(
         name: "pagoda", dependencies: ["PagodaCLI"], swiftSettings: features,
-        linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
+        linkerSettings: [.unsafeFlags(["-static-stdlib"] + staticLibraries)]),
+    .testTarget(name: "ArchitectureTests", swiftSettings: features),
+    .testTarget(
+        name: "EndToEndTests",
+        dependencies: [
+            "Engine", "EngineTesting", "Generation", "JSON", "Kernels", "ModelFiles", "Models", "Observability",
+            "Primitives", "Sampling", "Telemetry", httpClient,
+        ] + nio,
+        exclude: ["client.py"], swiftSettings: features),
     .target(
         name: "EngineTesting",
         dependencies: ["Engine", "Models", "ModelFiles", "Kernels", "Scheduling", "Sampling", "Primitives"],

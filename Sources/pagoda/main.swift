@@ -1,1 +1,3 @@
 import PagodaCLI
+
+await Pagoda.run()

@@ -6,6 +6,9 @@
 /// Call once, first in main.
 void pg_configure_allocator(void);
 
+/// Cores that this process may run on, by its affinity.
+int pg_allowed_core_count(void);
+
 /// Returns free heap memory to the system.
 void pg_trim_heap(void);
 

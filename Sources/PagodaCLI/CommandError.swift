@@ -1,0 +1,29 @@
+// What is wrong with a command line, in a sentence that says what to write instead.
+
+/// A command line that can't be carried out.
+enum CommandError: Error, Equatable, CustomStringConvertible {
+    case noModel
+    case twoModels(String, String)
+    case invalidOption(name: String, value: String, allowed: String)
+    /// Said plainly rather than accepted and ignored.
+    case notYet(option: String, detail: String)
+    case doesNotFit(MemoryPlan)
+    case server(String)
+
+    var description: String {
+        switch self {
+        case .noModel:
+            "No model named: pagoda serve MODEL, where MODEL is a GGUF file or a Hugging Face folder."
+        case .twoModels(let first, let second):
+            "Two models named, \(first) and \(second); give one."
+        case .invalidOption(let name, let value, let allowed):
+            "--\(name) \(value) is not possible; allowed is \(allowed)."
+        case .notYet(let option, let detail):
+            "--\(option) is not built yet: \(detail)."
+        case .doesNotFit(let plan):
+            plan.refusal
+        case .server(let message):
+            message
+        }
+    }
+}

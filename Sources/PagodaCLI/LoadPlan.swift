@@ -1,0 +1,171 @@
+// From options to what is loaded: everything that can be decided before the weights are read.
+
+internal import Engine
+internal import Kernels
+internal import ModelFiles
+internal import Models
+
+/// A checkpoint that has been opened, and how it will be run.
+struct LoadPlan {
+    let checkpoint: ModelCheckpoint
+    /// As the operator wrote it.
+    let root: String
+    let executor: LocalExecutorOptions
+    let engine: EngineConfiguration
+    let memory: MemoryPlan
+
+    init(
+        model: ModelOptions, cache: CacheOptions, scheduler: SchedulerOptions, parallel: ParallelOptions,
+        memoryLimit: Int = Machine.memoryBytes
+    ) throws {
+        root = try model.path()
+        checkpoint = try ModelCheckpoint.open(path: root)
+        let configuration = checkpoint.configuration
+        _ = try DecoderArchitecture.named(configuration.architecture)
+        try model.checkQuantization(checkpoint)
+        try cache.checkPrefixCaching()
+        let threadCount = try parallel.threadCount()
+        let maximumLength = try model.maximumLength(contextLength: configuration.contextLength)
+
+        var executor = LocalExecutorOptions()
+        executor.threadCount = threadCount
+        executor.instructionSet = try parallel.instructionSet()
+        executor.computesInFloat32 = try model.computesInFloat32()
+        executor.cacheType = try cache.type()
+        executor.blockSize = try cache.checkedBlockSize()
+        executor.maximumModelLength = maximumLength
+        executor.maximumRows = try positive(scheduler.maxNumBatchedTokens.value, option: "max-num-batched-tokens")
+        executor.maximumLogitRows = max(try positive(scheduler.maxNumSeqs, option: "max-num-seqs"), 64)
+        memory = try MemoryPlan(
+            limitBytes: memoryLimit,
+            weightBytes: executor.computesInFloat32
+                ? Self.float32Bytes(checkpoint.weights) : checkpoint.parameterBytes,
+            activationBytes: Self.activationBytes(configuration, executor),
+            shape: LocalExecutor.cacheShape(configuration, executor), maximumModelLength: maximumLength,
+            maximumSequences: scheduler.maxNumSeqs, asked: cache.kvCacheMemoryBytes?.value)
+        executor.blockCount = memory.blockCount
+        self.executor = executor
+
+        var engine = EngineConfiguration(maxModelLength: maximumLength)
+        engine.maxRunningSequences = scheduler.maxNumSeqs
+        engine.maxBatchedTokens = executor.maximumRows
+        engine.maxPrefillChunk = scheduler.longPrefillTokenThreshold > 0 ? scheduler.longPrefillTokenThreshold : nil
+        guard scheduler.schedulerDelay.isFinite, (0...60_000).contains(scheduler.schedulerDelay) else {
+            throw CommandError.invalidOption(
+                name: "scheduler-delay", value: "\(scheduler.schedulerDelay)", allowed: "0 to 60000 milliseconds")
+        }
+        engine.schedulerDelay = .microseconds(Int64(scheduler.schedulerDelay * 1000))
+        engine.seed = model.seed
+        self.engine = engine
+    }
+
+    private static func float32Bytes(_ weights: any WeightSource) -> Int {
+        weights.tensorNames.reduce(0) { sum, name in
+            sum + 4 * (weights.tensor(named: name)?.shape.reduce(1, *) ?? 0)
+        }
+    }
+
+    /// What a step's buffers take at most: the rows of the batch in every form, and the logits.
+    private static func activationBytes(_ configuration: ModelConfiguration, _ options: LocalExecutorOptions) -> Int {
+        let heads = configuration.headCount + configuration.keyValueHeadCount
+        let perRow = 12 * configuration.hiddenSize + 12 * heads * configuration.headSize
+            + 16 * configuration.intermediateSize
+        return options.maximumRows * perRow + options.maximumLogitRows * 4 * configuration.vocabularySize
+            + options.maximumModelLength * 4 * configuration.rotaryDimensions
+    }
+}
+
+/// A whole number that an option needs to be above 0.
+func positive(_ value: Int, option: String) throws(CommandError) -> Int {
+    guard (1...Int(Int32.max)).contains(value) else {
+        throw .invalidOption(name: option, value: "\(value)", allowed: "1 to \(Int32.max)")
+    }
+    return value
+}
+
+extension ModelOptions {
+    func path() throws(CommandError) -> String {
+        switch (modelArgument, modelOption) {
+        case (let model?, nil), (nil, let model?): return model
+        case (let first?, let second?):
+            guard first == second else { throw .twoModels(first, second) }
+            return first
+        case (nil, nil): throw .noModel
+        }
+    }
+
+    func computesInFloat32() throws(CommandError) -> Bool {
+        switch dtype {
+        case "auto": return false
+        case "float32", "float": return true
+        case "half", "float16", "bfloat16":
+            throw .notYet(option: "dtype \(dtype)", detail: "auto keeps the checkpoint's own types, float32 is exact")
+        default: throw .invalidOption(name: "dtype", value: dtype, allowed: "auto or float32")
+        }
+    }
+
+    func maximumLength(contextLength: Int) throws -> Int {
+        guard let maxModelLen, maxModelLen != "auto", maxModelLen != "-1" else { return contextLength }
+        guard let count = HumanCount(argument: maxModelLen)?.value, count > 0 else {
+            throw CommandError.invalidOption(name: "max-model-len", value: maxModelLen, allowed: "a number of tokens, or auto")
+        }
+        guard count <= contextLength else { throw ModelError.contextTooLong(asked: count, supported: contextLength) }
+        return count
+    }
+
+    /// What a checkpoint is can be said, not changed.
+    func checkQuantization(_ checkpoint: ModelCheckpoint) throws(CommandError) {
+        guard let quantization else { return }
+        if quantization == "gguf", checkpoint.format == .gguf { return }
+        throw .notYet(
+            option: "quantization \(quantization)",
+            detail: "\(checkpoint.name) is \(checkpoint.format == .gguf ? "a GGUF file" : "an unquantised folder")"
+                + ", which is detected; leave the option out")
+    }
+}
+
+extension CacheOptions {
+    func type() throws(CommandError) -> KVCacheType {
+        if kvCacheDtype == "auto" { return .float16 }
+        guard let type = KVCacheType(rawValue: kvCacheDtype) else {
+            throw .invalidOption(
+                name: "kv-cache-dtype", value: kvCacheDtype, allowed: "auto, float16, bfloat16 or float32")
+        }
+        return type
+    }
+
+    func checkedBlockSize() throws(CommandError) -> Int {
+        guard (8...1024).contains(blockSize), blockSize % 8 == 0 else {
+            throw .invalidOption(name: "block-size", value: "\(blockSize)", allowed: "a multiple of 8, from 8 to 1024")
+        }
+        return blockSize
+    }
+
+    func checkPrefixCaching() throws(CommandError) {
+        guard enablePrefixCaching == true else { return }
+        throw .notYet(option: "enable-prefix-caching", detail: "requests with a common prefix compute it each")
+    }
+}
+
+extension ParallelOptions {
+    func threadCount() throws(CommandError) -> Int {
+        guard tensorParallelSize == 1 else {
+            throw .notYet(option: "tensor-parallel-size \(tensorParallelSize)", detail: "one worker computes the model")
+        }
+        guard let threads else { return Machine.coreCount }
+        guard (1...1024).contains(threads) else {
+            throw .invalidOption(name: "threads", value: "\(threads)", allowed: "1 to 1024")
+        }
+        return threads
+    }
+
+    func instructionSet() throws(CommandError) -> InstructionSet {
+        guard let cpuFeatures else { return .best }
+        guard let set = InstructionSet(rawValue: cpuFeatures), InstructionSet.available.contains(set) else {
+            throw .invalidOption(
+                name: "cpu-features", value: cpuFeatures,
+                allowed: "what this CPU has: " + InstructionSet.available.map(\.rawValue).joined(separator: ", "))
+        }
+        return set
+    }
+}

@@ -1,0 +1,68 @@
+// Loading, off the cooperative threads: it blocks for as long as the disk and the cores take.
+
+internal import Dispatch
+internal import Engine
+internal import Generation
+internal import ModelFiles
+internal import Models
+internal import Primitives
+
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
+extension LoadPlan {
+    /// Loads weights and tokenizer and starts the engine.
+    ///
+    /// - Parameter progress: Told the share of the weights loaded, at most about once a second.
+    func load(
+        names: [String], chatTemplate: String?, allowsSpecialInContent: Bool, observer: (any EngineObserver)?,
+        progress: @escaping @Sendable (Double) -> Void
+    ) async throws -> TextGenerator {
+        async let model = blocking {
+            try LoadedModel(checkpoint: checkpoint, names: names, root: root, chatTemplate: chatTemplate)
+        }
+        async let engine = blocking {
+            var lastReport = Instant.now()
+            let executor = try LocalExecutor(checkpoint, options: executor) { share in
+                guard Instant.now().seconds(since: lastReport) >= 1 else { return }
+                lastReport = .now()
+                progress(share)
+            }
+            return try InferenceEngine(configuration: self.engine, observer: observer, executor: executor)
+        }
+        return TextGenerator(
+            model: try await model, engine: try await engine, allowsSpecialInContent: allowsSpecialInContent)
+    }
+}
+
+/// Runs `body` on a thread that may block.
+private func blocking<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue.global().async {
+            continuation.resume(with: Swift.Result { try body() })
+        }
+    }
+}
+
+/// The text of a file that an option names.
+func readText(_ path: String) throws(CommandError) -> String {
+    guard let file = fopen(path, "re") else {
+        throw .invalidOption(name: "chat-template", value: path, allowed: "a file that can be read")
+    }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 64 << 10)
+    // A template is kilobytes; more than a megabyte is something else.
+    while bytes.count <= 1 << 20 {
+        let count = fread(&chunk, 1, chunk.count, file)
+        guard count > 0 else { break }
+        bytes += chunk[..<count]
+    }
+    guard bytes.count <= 1 << 20, let text = String(validating: bytes, as: UTF8.self) else {
+        throw .invalidOption(name: "chat-template", value: path, allowed: "a text file of at most a megabyte")
+    }
+    return text
+}

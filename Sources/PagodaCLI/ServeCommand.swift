@@ -1,0 +1,114 @@
+// `pagoda serve`: opens the door, loads the model behind it, and closes in good order.
+
+internal import ArgumentParser
+internal import Engine
+internal import Generation
+internal import Kernels
+internal import Logging
+internal import ModelFiles
+internal import Models
+internal import Observability
+internal import Primitives
+internal import Server
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Serve a model over the OpenAI API, with metrics at /metrics.")
+
+    @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Cache") var cache: CacheOptions
+    @OptionGroup(title: "Scheduler") var scheduler: SchedulerOptions
+    @OptionGroup(title: "Parallelism") var parallel: ParallelOptions
+    @OptionGroup(title: "Server") var server: ServerOptions
+
+    func run() async throws {
+        let started = Instant.now()
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        let logger = Logger(label: "pagoda")
+        let plan = try LoadPlan(model: model, cache: cache, scheduler: scheduler, parallel: parallel)
+        let names = model.servedModelName.isEmpty ? [plan.root] : model.servedModelName
+        let metrics = try ServiceMetrics(plan.metricsConfiguration(modelName: names[0]))
+        let server = try await APIServer(configuration: try serverConfiguration(), metrics: metrics, logger: logger)
+        let signals = TerminationSignals { server.shutdown() }
+        defer { signals.stop() }
+        plan.log(to: logger)
+        logger.info("listening on \(self.server.host):\(server.port ?? self.server.port), loading the model")
+
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await server.run()
+                return true
+            }
+            group.addTask {
+                let generator = try await load(plan, names: names, metrics: metrics, logger: logger)
+                server.modelReady(generator)
+                let seconds = Instant.now().seconds(since: started)
+                logger.info("ready after \(Double(Int(seconds * 1000)) / 1000) s")
+                return false
+            }
+            // The server's end is the command's end, whether or not the model has come.
+            while let isServerDone = try await group.next(), !isServerDone {}
+            group.cancelAll()
+        }
+        logger.info("stopped")
+    }
+
+    private func serverConfiguration() throws(CommandError) -> ServerConfiguration {
+        var configuration = ServerConfiguration()
+        configuration.host = server.host
+        guard (0...65_535).contains(server.port) else {
+            throw .invalidOption(name: "port", value: "\(server.port)", allowed: "0 to 65535")
+        }
+        configuration.port = server.port
+        configuration.version = PagodaVersion.current
+        configuration.maxQueuedRequests = try positive(scheduler.maxNumQueuedReqs, option: "max-num-queued-reqs")
+        configuration.connections.requestBytes = try positive(server.maxRequestBytes.value, option: "max-request-bytes")
+        guard server.shutdownTimeout.isFinite, (0...86_400).contains(server.shutdownTimeout) else {
+            throw .invalidOption(
+                name: "shutdown-timeout", value: "\(server.shutdownTimeout)", allowed: "0 to 86400 seconds")
+        }
+        configuration.shutdownTimeout = .milliseconds(Int64(server.shutdownTimeout * 1000))
+        return configuration
+    }
+
+    private func load(
+        _ plan: LoadPlan, names: [String], metrics: ServiceMetrics, logger: Logger
+    ) async throws -> TextGenerator {
+        let template = try model.chatTemplate.map(readText)
+        let allowsSpecial = model.allowSpecialInContent
+        return try await plan.load(
+            names: names, chatTemplate: template, allowsSpecialInContent: allowsSpecial, observer: metrics.engine,
+            progress: { share in logger.info("loading: \(Int(share * 100)) %") })
+    }
+}
+
+extension LoadPlan {
+    func metricsConfiguration(modelName: String) -> MetricsConfiguration {
+        MetricsConfiguration(
+            modelName: modelName, version: PagodaVersion.current,
+            instructionSet: KernelSet(executor.instructionSet).instructionSet.rawValue,
+            maxModelLength: executor.maximumModelLength, blockSize: executor.blockSize,
+            blockCount: executor.blockCount, cacheDataType: executor.cacheType.rawValue)
+    }
+
+    /// The start-up summary.
+    func log(to logger: Logger) {
+        let configuration = checkpoint.configuration
+        logger.info(
+            """
+            model \(checkpoint.name): \(configuration.architecture), \(configuration.layerCount) layers, \
+            \(MemoryPlan.megabytes(memory.weightBytes)) of weights, context \(executor.maximumModelLength)
+            """)
+        logger.info(
+            """
+            KV cache: \(memory.blockCount) blocks of \(executor.blockSize) = \(memory.cacheTokens) tokens, \
+            \(executor.cacheType.rawValue), at most \(MemoryPlan.megabytes(memory.cacheBytes))
+            """)
+        logger.info(
+            """
+            compute: \(executor.threadCount) threads, \(KernelSet(executor.instructionSet).instructionSet.rawValue)\
+            \(executor.computesInFloat32 ? ", float32 reference mode" : ""); at most \(engine.maxRunningSequences) \
+            sequences and \(engine.maxBatchedTokens) tokens a step
+            """)
+    }
+}

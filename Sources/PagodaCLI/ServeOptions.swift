@@ -1,0 +1,91 @@
+// The options of `pagoda serve`, grouped as vLLM groups them, with vLLM's names.
+
+internal import ArgumentParser
+internal import Kernels
+
+struct ModelOptions: ParsableArguments {
+    @Argument(help: "The model: a GGUF file or a Hugging Face folder.")
+    var modelArgument: String?
+
+    @Option(name: .customLong("model"), help: "The model, as vLLM's older command line names it.")
+    var modelOption: String?
+
+    @Option(
+        parsing: .upToNextOption,
+        help: "Names under which the API serves the model; the first is the one in answers and metrics.")
+    var servedModelName: [String] = []
+
+    @Option(help: "Arithmetic: auto (as the checkpoint is stored) or float32 (reference mode: exact, slower).")
+    var dtype = "auto"
+
+    @Option(help: "Longest sequence, prompt and output together; 'auto' is what the model supports.")
+    var maxModelLen: String?
+
+    @Option(name: [.long, .customShort("q")], help: "The checkpoint's quantisation; detected when left out.")
+    var quantization: String?
+
+    @Option(help: "A file with the chat template to use instead of the checkpoint's.")
+    var chatTemplate: String?
+
+    @Option(help: "Seed of requests that bring none.")
+    var seed: UInt64 = 0
+
+    @Flag(help: "Let special tokens in users' text act as such, as vLLM does.")
+    var allowSpecialInContent = false
+}
+
+struct CacheOptions: ParsableArguments {
+    @Option(name: [.long, .customLong("page-size")], help: "Tokens a block of the KV cache holds: a multiple of 8.")
+    var blockSize = 16
+
+    @Option(help: "Memory of the KV cache, such as 4G; by default from the machine's or the container's memory.")
+    var kvCacheMemoryBytes: HumanCount?
+
+    @Option(help: "Element type of the KV cache: auto (float16), float16, bfloat16 or float32.")
+    var kvCacheDtype = "auto"
+
+    @Flag(inversion: .prefixedNo, help: "Share the KV blocks of common prefixes between requests.")
+    var enablePrefixCaching: Bool?
+}
+
+struct SchedulerOptions: ParsableArguments {
+    @Option(help: "Sequences that run at once.")
+    var maxNumSeqs = 128
+
+    @Option(help: "Tokens computed in one step, prompts and outputs together.")
+    var maxNumBatchedTokens: HumanCount = HumanCount(2048)
+
+    @Option(help: "Tokens of one prompt computed in one step; 0: as many as the step has left.")
+    var longPrefillTokenThreshold = 0
+
+    @Option(help: "Milliseconds in which arrivals are gathered before they are admitted; 0 turns it off.")
+    var schedulerDelay = 10.0
+
+    @Option(help: "Requests in the server at once; over it they are answered 503.")
+    var maxNumQueuedReqs = 1024
+}
+
+struct ParallelOptions: ParsableArguments {
+    @Option(name: [.long, .customLong("tp")], help: "Workers among which the model is split.")
+    var tensorParallelSize = 1
+
+    @Option(help: "Compute threads; by default the cores that this process may use.")
+    var threads: Int?
+
+    @Option(help: "Instruction set of the kernels: \(InstructionSet.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var cpuFeatures: String?
+}
+
+struct ServerOptions: ParsableArguments {
+    @Option(help: "Address to listen on.")
+    var host = "0.0.0.0"
+
+    @Option(help: "Port to listen on; 0 takes a free one.")
+    var port = 8000
+
+    @Option(help: "Seconds that running requests get to finish after SIGTERM.")
+    var shutdownTimeout = 0.0
+
+    @Option(help: "Largest request body.")
+    var maxRequestBytes: HumanCount = HumanCount(32 << 20)
+}
