@@ -13,18 +13,12 @@ let cSettings: [CSetting] = [
     .unsafeFlags(["-std=c11", "-O3", "-fno-math-errno", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"])
 ]
 
-let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
-]
-let http: [Target.Dependency] = [
-    .product(name: "HTTPTypes", package: "swift-http-types"),
-    .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
-    .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
 ]
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -82,7 +76,7 @@ targets += room(
 targets += room("Observability", "Engine", "Telemetry", "Primitives", packages: [log])
 targets += room(
     "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives", "CPlatform",
-    packages: [hummingbird, log, .product(name: "HummingbirdCore", package: "hummingbird")] + nio + http)
+    packages: [log] + nio)
 targets += room(
     "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles",
     "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
@@ -109,11 +103,8 @@ let package = Package(
     name: "pagoda",
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
-        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     ],
     targets: targets,

@@ -23,16 +23,13 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "Observability": (["Engine", "Telemetry", "Primitives"], ["Logging"]),
     "Server": (
         ["Generation", "Engine", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives", "CPlatform"],
-        [
-            "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypes",
-            "NIOHTTPTypesHTTP1", "Logging",
-        ]
+        ["NIOCore", "NIOPosix", "NIOHTTP1", "Logging"]
     ),
     "PagodaCLI": (
         [
             "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles", "Kernels",
             "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
-        ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore"]
+        ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
     ),
     "pagoda": (["PagodaCLI"], []),
     "EngineTesting": (["Engine", "Models", "ModelFiles", "Kernels", "Scheduling", "Sampling", "Primitives"], []),

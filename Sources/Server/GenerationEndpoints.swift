@@ -1,0 +1,182 @@
+// The endpoints that generate text, and what they have in common: admission, counting, the client's presence.
+
+import Generation
+import JSON
+import NIOCore
+import NIOHTTP1
+import Observability
+import OpenAI
+import Primitives
+
+/// The client is gone: there is nobody to tell anything.
+struct ClientGone: Error {}
+
+struct GenerationEndpoints: Sendable {
+    let configuration: ServerConfiguration
+    let state: ServiceState
+    let metrics: RequestMetrics
+
+    func register(in router: inout Router) {
+        router.on(.POST, "/v1/completions", "/completions", endpoint: completions)
+        router.on(.POST, "/v1/chat/completions", "/chat/completions", endpoint: chat)
+    }
+
+    // MARK: - Endpoints
+
+    @Sendable
+    private func completions(_ exchange: HTTPExchange) async throws {
+        let generator = try state.generator()
+        let request = try CompletionRequest(json: exchange.request.json(), limits: configuration.requests)
+        let options = effective(request.options)
+        let sequenceCount = request.prompts.count * options.sampleCount
+        try await counted(exchange, for: generator.model, options: options, sequenceCount: sequenceCount) {
+            let run = try start(request, options: options, on: generator, for: exchange)
+            let answer = CompletionAnswer(
+                identity: identity(prefix: "cmpl-", options: options, generator: generator, exchange: exchange),
+                options: options, run: run)
+            return options.streams
+                ? try await stream(CompletionChunks(answer: answer), of: run, to: exchange)
+                : try await respond(try await answer.whole(), to: exchange)
+        }
+    }
+
+    @Sendable
+    private func chat(_ exchange: HTTPExchange) async throws {
+        let generator = try state.generator()
+        let request = try ChatCompletionRequest(json: exchange.request.json(), limits: configuration.requests)
+        let options = effective(request.options)
+        try await counted(exchange, for: generator.model, options: options, sequenceCount: options.sampleCount) {
+            let run = try start(request, options: options, on: generator, for: exchange)
+            let answer = ChatAnswer(
+                identity: identity(prefix: "chatcmpl-", options: options, generator: generator, exchange: exchange),
+                request: request, options: options, run: run)
+            return options.streams
+                ? try await stream(ChatChunks(answer: answer), of: run, to: exchange)
+                : try await respond(try await answer.whole(), to: exchange)
+        }
+    }
+
+    private func effective(_ options: RequestOptions) -> RequestOptions {
+        var options = options
+        options.returnsTokensAsTokenIDs = options.returnsTokensAsTokenIDs ?? configuration.returnsTokensAsTokenIDs
+        if configuration.alwaysIncludesUsage {
+            options.includesUsage = true
+            options.continuousUsage = true
+        }
+        return options
+    }
+
+    private func identity(
+        prefix: String, options: RequestOptions, generator: TextGenerator, exchange: HTTPExchange
+    ) -> ResponseIdentity {
+        let id = exchange.request.headers.requestID ?? options.requestID ?? RandomID.make()
+        return ResponseIdentity(
+            id: prefix + id, created: WallClock.seconds(), model: generator.model.name,
+            systemFingerprint: configuration.systemFingerprint)
+    }
+
+    // MARK: - Counting
+
+    /// Lets a request in and runs it, and counts it once, when the last byte of its answer is with the system.
+    ///
+    /// - Parameter body: Whether the generation came to its own end; an error has not been told to the client yet.
+    private func counted(
+        _ exchange: HTTPExchange, for model: LoadedModel, options: RequestOptions, sequenceCount: Int,
+        _ body: () async throws -> Bool
+    ) async throws {
+        try model.check(name: options.model)
+        do {
+            let admission = try state.admit(sequenceCount: sequenceCount)
+            let isSuccess = try await body()
+            withExtendedLifetime(admission) {}
+            record(exchange, isSuccess: isSuccess)
+        } catch {
+            if ErrorMapping.isFailure(error) { record(exchange, isSuccess: false) }
+            throw exchange.isClientGone ? ClientGone() : error
+        }
+    }
+
+    private func record(_ exchange: HTTPExchange, isSuccess: Bool) {
+        let seconds = Instant.now().seconds(since: exchange.request.receivedAt)
+        metrics.clientRequestFinished(status: isSuccess ? .success : .failed, latencySeconds: seconds)
+    }
+
+    // MARK: - Starting
+
+    private func start(
+        _ request: CompletionRequest, options: RequestOptions, on generator: TextGenerator, for exchange: HTTPExchange
+    ) throws -> GenerationRun {
+        try start(
+            request.prompts.map { prompt in
+                switch prompt {
+                case .text(let text): .text(text)
+                case .tokens(let ids): .tokens(ids)
+                }
+            }, options: options, maximumTokens: request.maximumTokens, on: generator, for: exchange)
+    }
+
+    private func start(
+        _ request: ChatCompletionRequest, options: RequestOptions, on generator: TextGenerator,
+        for exchange: HTTPExchange
+    ) throws -> GenerationRun {
+        let prompt = ChatPrompt(request.messages, request.template, format: generator.model.contentFormat)
+        return try start(
+            [.chat(prompt)], options: options, maximumTokens: request.maximumTokens, on: generator, for: exchange)
+    }
+
+    /// Checks all prompts before the first is submitted, so that a request runs as a whole or not at all.
+    private func start(
+        _ prompts: [GenerationRequest.Prompt], options: RequestOptions, maximumTokens: Int?,
+        on generator: TextGenerator, for exchange: HTTPExchange
+    ) throws -> GenerationRun {
+        guard options.logprobTokenIDs == nil else {
+            let sentence = "`logprob_token_ids` is not supported by this server."
+            throw RequestError(.invalid, sentence, param: "logprob_token_ids")
+        }
+        let priority = try exchange.request.priority()
+        var prepared: [PreparedGeneration] = []
+        for prompt in prompts {
+            var request = GenerationRequest(prompt: prompt, options: options, maximumTokens: maximumTokens)
+            request.priority = priority ?? request.priority
+            prepared.append(try generator.prepare(request, arrival: exchange.request.receivedAt))
+            if exchange.isClientGone { throw ClientGone() }
+        }
+        let generations = try prepared.map { try generator.start($0) }
+        exchange.whenClientGoes {
+            for generation in generations { generation.cancel() }
+        }
+        return GenerationRun(prepared: prepared, generations: generations, sampleCount: options.sampleCount)
+    }
+
+    // MARK: - Answering
+
+    private func respond(_ body: [UInt8], to exchange: HTTPExchange) async throws -> Bool {
+        try await exchange.respond(HTTPResponse(json: body))
+        return true
+    }
+
+    /// Streams a run: one write for all that has come since the last one was taken.
+    private func stream(
+        _ chunks: some StreamChunks, of run: GenerationRun, to exchange: HTTPExchange
+    ) async throws -> Bool {
+        var chunks = chunks
+        try await exchange.begin(.ok, headers: ServerSentEvents.headers)
+        var failure: RequestError?
+        do {
+            try await run.forEachBatch { prompt, batch in
+                try batch.checkEndings()
+                var events = ServerSentEvents()
+                chunks.append(batch, prompt: prompt, to: &events)
+                if !events.bytes.isEmpty { try await exchange.write(ByteBuffer(bytes: events.bytes)) }
+            }
+        } catch let error as RequestError where !exchange.isClientGone {
+            failure = error
+        }
+        var events = ServerSentEvents()
+        if let failure { events.append(failure) } else { chunks.appendUsage(to: &events) }
+        events.appendDone()
+        try await exchange.write(ByteBuffer(bytes: events.bytes))
+        try await exchange.end()
+        return failure == nil
+    }
+}

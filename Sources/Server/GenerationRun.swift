@@ -1,0 +1,77 @@
+// The generations of one client request: one for each prompt.
+
+import Generation
+import OpenAI
+
+struct GenerationRun: Sendable {
+    let prepared: [PreparedGeneration]
+    let generations: [TextGeneration]
+    /// Choices of each prompt.
+    let sampleCount: Int
+
+    /// Of all prompts.
+    var promptTokenCount: Int { prepared.reduce(0) { $0 + $1.promptTokenIDs.count } }
+    var choiceCount: Int { prepared.count * sampleCount }
+
+    /// Where a choice stands in the response: all of the first prompt, then those of the second, and so on.
+    func index(ofChoice choice: Int, prompt: Int) -> Int { prompt * sampleCount + choice }
+
+    /// Calls `body` with the batches of all prompts as they come.
+    func forEachBatch(_ body: (_ prompt: Int, TextBatch) async throws -> Void) async throws {
+        guard generations.count != 1 else {
+            for await batch in generations[0] { try await body(0, batch) }
+            return
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            let (batches, continuation) = AsyncStream.makeStream(of: (prompt: Int, batch: TextBatch).self)
+            group.addTask {
+                await withDiscardingTaskGroup { readers in
+                    for (prompt, generation) in generations.enumerated() {
+                        readers.addTask {
+                            for await batch in generation { continuation.yield((prompt, batch)) }
+                        }
+                    }
+                }
+                continuation.finish()
+            }
+            for await (prompt, batch) in batches { try await body(prompt, batch) }
+        }
+    }
+
+    /// What one prompt came to.
+    struct Outcome: Sendable {
+        var promptLogprobs: [PositionLogprob]?
+        /// By choice, each with all of its tokens.
+        var choices: [TextDelta]
+    }
+
+    /// Waits for the end of everything.
+    func collect() async throws -> [Outcome] {
+        var outcomes: [Outcome] = []
+        for generation in generations {
+            var outcome = Outcome(choices: (0..<sampleCount).map { TextDelta(choice: $0) })
+            for await batch in generation {
+                try batch.checkEndings()
+                outcome.promptLogprobs = batch.promptLogprobs ?? outcome.promptLogprobs
+                for delta in batch.deltas where outcome.choices.indices.contains(delta.choice) {
+                    outcome.choices[delta.choice].append(delta)
+                }
+            }
+            outcomes.append(outcome)
+        }
+        return outcomes
+    }
+}
+
+extension TextBatch {
+    /// Throws what the client is told if a choice did not come to its own end.
+    func checkEndings() throws(RequestError) {
+        for delta in deltas {
+            switch delta.ending?.reason {
+            case .abort: throw RequestError(.unavailable, "The server stopped the request before its end.")
+            case .error: throw RequestError(.internalFailure, "The engine failed to compute the request.")
+            case .stop, .length, nil: continue
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// A request and the way back to its client, for the task that answers it.
+
+import NIOCore
+import NIOHTTP1
+import Synchronization
+
+/// What is written at once. A response is `whole`, or a `head`, any `bytes` and the `end`.
+enum HTTPResponsePiece: Sendable {
+    case whole(HTTPResponse)
+    /// Without a length the body is chunked.
+    case head(HTTPResponseStatus, HTTPHeaders, length: Int?)
+    case bytes(ByteBuffer)
+    case end
+
+    var isFirst: Bool {
+        switch self {
+        case .whole, .head: true
+        case .bytes, .end: false
+        }
+    }
+
+    var isLast: Bool {
+        switch self {
+        case .whole, .end: true
+        case .head, .bytes: false
+        }
+    }
+}
+
+/// Every write returns when the system has its bytes: a client that reads slowly slows down whoever writes to it.
+final class HTTPExchange: Sendable {
+    private struct Presence {
+        var isGone = false
+        var action: (@Sendable () -> Void)?
+    }
+
+    let request: HTTPRequest
+    private let connection: NIOLoopBound<HTTPConnection>
+    private let eventLoop: any EventLoop
+    private let presence = Mutex(Presence())
+
+    /// Larger pieces go out in parts, each with the whole time a client has to take something.
+    private static let largestWrite = 64 * 1024
+
+    init(request: HTTPRequest, connection: NIOLoopBound<HTTPConnection>, eventLoop: any EventLoop) {
+        self.request = request
+        self.connection = connection
+        self.eventLoop = eventLoop
+    }
+
+    // MARK: - The client's presence
+
+    var isClientGone: Bool { presence.withLock { $0.isGone } }
+
+    /// Has `action` called once, on any thread, when the client goes away before the response is complete; at once if
+    /// it has gone already. There is one action at a time.
+    func whenClientGoes(_ action: @escaping @Sendable () -> Void) {
+        let isGone = presence.withLock { presence in
+            if !presence.isGone { presence.action = action }
+            return presence.isGone
+        }
+        if isGone { action() }
+    }
+
+    func clientWentAway() {
+        let action = presence.withLock { presence in
+            presence.isGone = true
+            defer { presence.action = nil }
+            return presence.action
+        }
+        action?()
+    }
+
+    // MARK: - Writing
+
+    func respond(_ response: HTTPResponse) async throws {
+        guard response.body.count > Self.largestWrite else { return try await send(.whole(response)) }
+        try await send(.head(response.status, response.headers, length: response.body.count))
+        try await write(ByteBuffer(bytes: response.body))
+        try await end()
+    }
+
+    /// Begins a response of unknown length.
+    func begin(_ status: HTTPResponseStatus, headers: HTTPHeaders) async throws {
+        try await send(.head(status, headers, length: nil))
+    }
+
+    func write(_ bytes: ByteBuffer) async throws {
+        var rest = bytes
+        while let piece = rest.readSlice(length: min(Self.largestWrite, rest.readableBytes)), piece.readableBytes > 0 {
+            try await send(.bytes(piece))
+        }
+    }
+
+    func end() async throws {
+        try await send(.end)
+    }
+
+    /// Closes the connection unless the response is complete.
+    func abandon() {
+        eventLoop.execute { self.connection.value.abandon(self) }
+    }
+
+    private func send(_ piece: HTTPResponsePiece) async throws {
+        let promise = eventLoop.makePromise(of: Void.self)
+        eventLoop.execute { self.connection.value.send(piece, of: self, promise: promise) }
+        try await promise.futureResult.get()
+    }
+}

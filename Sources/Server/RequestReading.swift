@@ -1,0 +1,61 @@
+// What endpoints read of a request's head and body.
+
+import JSON
+import NIOCore
+import NIOHTTP1
+import OpenAI
+
+extension HTTPRequest {
+    /// The body as JSON. Off the event loop only: a large one takes a while.
+    func json() throws(RequestError) -> JSONValue {
+        if let encoding = headers.first(name: "content-encoding"), encoding.lowercased() != "identity" {
+            throw RequestError(.unsupportedMediaType, "A request body must not be compressed.")
+        }
+        let mediaType = headers.first(name: "content-type")?.prefix { $0 != ";" } ?? ""
+        guard mediaType.filter({ $0 != " " }).lowercased() == "application/json" else {
+            throw RequestError(.malformed, "Unsupported Media Type: Only 'application/json' is allowed")
+        }
+        do throws(JSONError) {
+            return try JSONParser.parse(Array(body.readableBytesView))
+        } catch {
+            throw RequestError(error)
+        }
+    }
+
+    /// `X-Vllm-Priority`, which stands above the body's.
+    func priority() throws(RequestError) -> Int? {
+        guard let text = headers.first(name: "x-vllm-priority") else { return nil }
+        guard let priority = Int(text) else {
+            throw RequestError(.invalid, "The header X-Vllm-Priority must be an integer.", param: "priority")
+        }
+        return priority
+    }
+}
+
+extension HTTPHeaders {
+    /// `X-Request-Id`, if it is one that can be written into a header again.
+    var requestID: String? {
+        guard let text = first(name: "x-request-id") else { return nil }
+        let isSafe = text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"): true
+            default: false
+            }
+        }
+        return isSafe && (1...128).contains(text.utf8.count) ? text : nil
+    }
+}
+
+/// Names that nobody else has.
+enum RandomID {
+    /// 32 hexadecimal digits.
+    static func make() -> String {
+        hexadecimal(UInt64.random(in: .min ... .max)) + hexadecimal(UInt64.random(in: .min ... .max))
+    }
+
+    private static func hexadecimal(_ value: UInt64) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }
+}

@@ -1,0 +1,59 @@
+// How the response to one request is delimited, and whether another request may follow it.
+
+import NIOCore
+import NIOHTTP1
+
+struct ResponseFraming {
+    var keepsAlive = true
+    private let sendsRequestID: Bool
+    private var version = HTTPVersion.http1_1
+    private var omitsBody = false
+    /// The client's, if it has one that can be sent back.
+    private var requestID: String?
+
+    /// - Parameter sendsRequestID: Whether every response has an `X-Request-Id`.
+    init(sendsRequestID: Bool) {
+        self.sendsRequestID = sendsRequestID
+    }
+
+    mutating func begin(responseTo head: HTTPRequestHead) {
+        version = head.version
+        omitsBody = head.method == .HEAD
+        requestID = head.headers.requestID
+        // After an upgrade or CONNECT the decoder takes no further request.
+        keepsAlive = head.isKeepAlive && head.method != .CONNECT && !head.headers.contains(name: "upgrade")
+    }
+
+    /// What the encoder is given for a piece of the response.
+    mutating func parts(of piece: HTTPResponsePiece) -> [HTTPServerResponsePart] {
+        switch piece {
+        case .whole(let response):
+            let head = head(response.status, response.headers, length: response.body.count)
+            if omitsBody { return [.head(head), .end(nil)] }
+            return [.head(head), .body(.byteBuffer(ByteBuffer(bytes: response.body))), .end(nil)]
+        case .head(let status, let headers, let length):
+            return [.head(head(status, headers, length: length))]
+        case .bytes(let bytes):
+            return omitsBody ? [] : [.body(.byteBuffer(bytes))]
+        case .end:
+            return [.end(nil)]
+        }
+    }
+
+    private mutating func head(_ status: HTTPResponseStatus, _ headers: HTTPHeaders, length: Int?) -> HTTPResponseHead {
+        var headers = headers
+        if let length {
+            headers.replaceOrAdd(name: "content-length", value: String(length))
+        } else if version == .http1_0 {
+            // Only the end of the connection can mark the end of such a body.
+            keepsAlive = false
+        }
+        if !keepsAlive {
+            headers.replaceOrAdd(name: "connection", value: "close")
+        } else if version == .http1_0 {
+            headers.replaceOrAdd(name: "connection", value: "keep-alive")
+        }
+        if sendsRequestID { headers.replaceOrAdd(name: "x-request-id", value: requestID ?? RandomID.make()) }
+        return HTTPResponseHead(version: version, status: status, headers: headers)
+    }
+}

@@ -1,0 +1,28 @@
+// Which endpoint answers which path and method.
+
+import NIOHTTP1
+import OpenAI
+
+/// Paths are literal: there are few, and none has parameters.
+struct Router: Sendable {
+    typealias Endpoint = @Sendable (HTTPExchange) async throws -> Void
+
+    private var endpoints: [String: [(method: HTTPMethod, endpoint: Endpoint)]] = [:]
+
+    mutating func on(_ method: HTTPMethod, _ paths: String..., endpoint: @escaping Endpoint) {
+        for path in paths { endpoints[path, default: []].append((method, endpoint)) }
+    }
+
+    /// Answers a request; an error has not been told to the client yet.
+    func answer(_ exchange: HTTPExchange) async throws {
+        guard let candidates = endpoints[exchange.request.path] else {
+            throw RequestError(.unknownPath, "Not Found")
+        }
+        guard let match = candidates.first(where: { $0.method == exchange.request.method }) else {
+            let error = RequestError(.methodNotAllowed, "Method Not Allowed")
+            let allowed = candidates.map(\.method.rawValue).joined(separator: ", ")
+            return try await exchange.respond(ErrorMapping.response(to: error, headers: ["allow": allowed]))
+        }
+        try await match.endpoint(exchange)
+    }
+}

@@ -1,0 +1,73 @@
+// What an operator may set about the HTTP side.
+
+public import OpenAI
+
+public struct ServerConfiguration: Sendable, Equatable {
+    /// `--host`: an address or a name. `::` listens on IPv4 too.
+    public var host = "0.0.0.0"
+    /// `--port`; 0 lets the system choose.
+    public var port = 8000
+    /// `--uds`: a path to listen on instead of host and port.
+    public var unixSocketPath: String?
+    /// Threads that move bytes. The rest of the machine belongs to the model.
+    public var eventLoopCount = 1
+    /// Connections the system holds ready before they are accepted.
+    public var backlog: Int32 = 2048
+    public var connections = ConnectionLimits()
+    public var requests = RequestLimits()
+    /// `--max-num-queued-reqs`: sequences in flight, running ones too, above which requests are turned away.
+    public var maxQueuedRequests = 1024
+    /// `--shutdown-timeout`: how long running requests may go on after a signal to stop.
+    public var shutdownTimeout = Duration.zero
+    /// `--enable-request-id-headers`: answers carry `X-Request-Id`.
+    public var sendsRequestIDHeader = false
+    /// `--return-tokens-as-token-ids`: tokens in logprobs are written as `token_id:N`.
+    public var returnsTokensAsTokenIDs = false
+    /// `--enable-force-include-usage`: streams report their usage whether asked to or not.
+    public var alwaysIncludesUsage = false
+    /// `--fingerprint-mode`: names the server and its settings in responses; nil: none.
+    public var systemFingerprint: String?
+    /// What `/version` answers.
+    public var version = "0.1.0"
+    /// An engine that has work but has not come round for so long counts as stuck, and `/health` says so.
+    public var engineStallTimeout = Duration.seconds(120)
+
+    public init() {}
+}
+
+/// What one connection, and all of them together, may take. Times bound every phase in which the server waits for a
+/// client, so that none can hold memory or a file descriptor for nothing.
+public struct ConnectionLimits: Sendable, Equatable {
+    /// Open connections. At the limit an idle one is closed for each new one.
+    public var count = 4096
+
+    public var headerFieldBytes = 16 * 1024
+    public var headerListBytes = 32 * 1024
+    public var headerCount = 100
+    public var uriBytes = 8 * 1024
+    /// `--max-request-bytes`: the largest body.
+    public var requestBytes = 32 * 1024 * 1024
+    /// All bodies held at the same time.
+    public var bufferedBytes = 256 * 1024 * 1024
+    /// Bytes of pipelined requests that may wait for the response before them; more stay in the system's buffer.
+    public var pipelinedBytes = 64 * 1024
+
+    /// From the first byte of a request to the end of its head.
+    public var headTimeout = Duration.seconds(15)
+    /// From the head to the end of the body, beside the time that the body takes at `bodyBytesPerSecond`.
+    public var bodyTimeout = Duration.seconds(30)
+    public var bodyBytesPerSecond = 64 * 1024
+    /// How long a client may take no byte of a response.
+    public var writeStallTimeout = Duration.seconds(30)
+    /// Between two requests. Longer than proxies keep theirs, so that they close first.
+    public var keepAliveTimeout = Duration.seconds(75)
+    /// How long what a client still sends is read and dropped after the last response, so that it can read that.
+    public var lingerTimeout = Duration.seconds(2)
+
+    /// When TCP asks whether a silent peer is alive, how often, and how many times.
+    public var probeDelaySeconds: Int32 = 60
+    public var probeIntervalSeconds: Int32 = 15
+    public var probeCount: Int32 = 4
+
+    public init() {}
+}

@@ -1,0 +1,15 @@
+// Why the server can't start, or had to stop.
+
+public enum ServerError: Error, Equatable, CustomStringConvertible {
+    /// The address is taken, not ours, or not an address.
+    case cannotListen(address: String, reason: String)
+    /// The listening socket failed while the server ran.
+    case listenerFailed(reason: String)
+
+    public var description: String {
+        switch self {
+        case .cannotListen(let address, let reason): "Cannot listen on \(address): \(reason)."
+        case .listenerFailed(let reason): "The listening socket failed: \(reason)."
+        }
+    }
+}

@@ -1,0 +1,101 @@
+// The endpoints that generate nothing.
+
+import Generation
+import NIOHTTP1
+import OpenAI
+import Telemetry
+
+struct ServiceEndpoints: Sendable {
+    let configuration: ServerConfiguration
+    let state: ServiceState
+    let registry: MetricRegistry
+
+    func register(in router: inout Router) {
+        router.on(.GET, "/health", "/ping", endpoint: health)
+        router.on(.POST, "/ping", endpoint: health)
+        router.on(.GET, "/version", endpoint: version)
+        router.on(.GET, "/load", endpoint: load)
+        router.on(.GET, "/metrics", "/metrics/", endpoint: metrics)
+        router.on(.GET, "/v1/models", "/models", endpoint: models)
+        router.on(.POST, "/tokenize", endpoint: tokenize)
+        router.on(.POST, "/detokenize", endpoint: detokenize)
+    }
+
+    @Sendable
+    private func health(_ exchange: HTTPExchange) async throws {
+        guard state.isHealthy else {
+            return try await exchange.respond(HTTPResponse(status: .serviceUnavailable, headers: ["retry-after": "1"]))
+        }
+        try await exchange.respond(HTTPResponse())
+    }
+
+    @Sendable
+    private func version(_ exchange: HTTPExchange) async throws {
+        try await exchange.respond(HTTPResponse(json: ServiceResponse.version(configuration.version)))
+    }
+
+    @Sendable
+    private func load(_ exchange: HTTPExchange) async throws {
+        try await exchange.respond(HTTPResponse(json: ServiceResponse.load(state.requestCount)))
+    }
+
+    @Sendable
+    private func metrics(_ exchange: HTTPExchange) async throws {
+        let accepted = exchange.request.headers[canonicalForm: "accept"].joined(separator: ",")
+        let format = ExpositionFormat(accept: accepted.isEmpty ? nil : accepted)
+        let body = registry.exposition(as: format)
+        try await exchange.respond(HTTPResponse(headers: ["content-type": format.contentType], body: body))
+    }
+
+    @Sendable
+    private func models(_ exchange: HTTPExchange) async throws {
+        let generator = try state.generator()
+        let created = WallClock.seconds()
+        let cards = generator.model.names.map { name in
+            ModelList.Card(
+                id: name, created: created, root: generator.model.root, maxModelLength: generator.maxModelLength,
+                permissionID: "modelperm-" + RandomID.make())
+        }
+        try await exchange.respond(HTTPResponse(json: ModelList(cards: cards).serialized()))
+    }
+
+    @Sendable
+    private func tokenize(_ exchange: HTTPExchange) async throws {
+        let generator = try state.generator()
+        let request = try TokenizeRequest(json: exchange.request.json(), limits: configuration.requests)
+        try generator.model.check(name: request.model)
+        let prompt: GenerationRequest.Prompt =
+            switch request.input {
+            case .prompt(let text): .text(text)
+            case .messages(let messages, let template):
+                .chat(ChatPrompt(messages, template, format: generator.model.contentFormat))
+            }
+        let ids = try generator.encode(prompt, addsSpecialTokens: request.addsSpecialTokens)
+        var response = TokenizeResponse(tokens: ids, maxModelLength: generator.maxModelLength)
+        if request.returnsTokenStrings {
+            response.tokenStrings = generator.tokenStrings(ids)
+        }
+        try await exchange.respond(HTTPResponse(json: response.serialized()))
+    }
+
+    @Sendable
+    private func detokenize(_ exchange: HTTPExchange) async throws {
+        let generator = try state.generator()
+        let request = try DetokenizeRequest(json: exchange.request.json())
+        try generator.model.check(name: request.model)
+        let text = try generator.decode(request.tokens)
+        try await exchange.respond(HTTPResponse(json: ServiceResponse.detokenized(text)))
+    }
+}
+
+extension LoadedModel {
+    /// Throws unless a request for the model `name` is for this one.
+    func check(name: String?) throws(RequestError) {
+        guard !isNamed(name) else { return }
+        // A name is as long as its client wants it to be.
+        let asked = String((name ?? "").unicodeScalars.prefix(128))
+        let known = names.map { "`\($0)`" }.joined(separator: ", ")
+        throw RequestError(
+            .unknownModel, "The model `\(asked)` does not exist. Models served here: \(known).", param: "model")
+    }
+}

@@ -1,0 +1,113 @@
+// What all requests share: whether the model is there, whether the server is stopping, how many are in flight.
+
+import Generation
+import OpenAI
+import Synchronization
+
+final class ServiceState: Sendable {
+    private enum Phase {
+        case loading
+        case ready(TextGenerator)
+        /// Nil: stopped before the model was there.
+        case draining(TextGenerator?)
+    }
+
+    private struct State {
+        var phase = Phase.loading
+        /// Client requests for generation.
+        var requestCount = 0
+        /// Their sequences.
+        var sequenceCount = 0
+    }
+
+    private let configuration: ServerConfiguration
+    private let state = Mutex(State())
+
+    init(configuration: ServerConfiguration) {
+        self.configuration = configuration
+    }
+
+    // MARK: - Phases
+
+    func modelReady(_ generator: TextGenerator) {
+        state.withLock { state in
+            switch state.phase {
+            case .loading, .ready: state.phase = .ready(generator)
+            case .draining: state.phase = .draining(generator)
+            }
+        }
+    }
+
+    /// From here on no new generation begins.
+    func drain() -> TextGenerator? {
+        state.withLock { state in
+            let generator: TextGenerator?
+            switch state.phase {
+            case .loading: generator = nil
+            case .ready(let ready): generator = ready
+            case .draining(let draining): generator = draining
+            }
+            state.phase = .draining(generator)
+            return generator
+        }
+    }
+
+    var isDraining: Bool {
+        state.withLock { if case .draining = $0.phase { true } else { false } }
+    }
+
+    /// The model, for requests that don't generate.
+    func generator() throws(RequestError) -> TextGenerator {
+        switch state.withLock({ $0.phase }) {
+        case .ready(let generator), .draining(let generator?): return generator
+        case .loading: throw RequestError(.unavailable, "The model is loading. Try again soon.")
+        case .draining(nil): throw RequestError(.unavailable, "The server is shutting down.")
+        }
+    }
+
+    /// Whether a load balancer should send requests here.
+    var isHealthy: Bool {
+        guard case .ready(let generator) = state.withLock({ $0.phase }) else { return false }
+        return generator.isHealthy(stallTimeout: configuration.engineStallTimeout)
+    }
+
+    // MARK: - Admission
+
+    /// Client requests for generation in flight.
+    var requestCount: Int { state.withLock { $0.requestCount } }
+
+    /// A place among the requests in flight, given back when it is let go.
+    final class Admission: Sendable {
+        private let owner: ServiceState
+        private let sequenceCount: Int
+
+        fileprivate init(owner: ServiceState, sequenceCount: Int) {
+            self.owner = owner
+            self.sequenceCount = sequenceCount
+        }
+
+        deinit {
+            owner.state.withLock { state in
+                state.requestCount -= 1
+                state.sequenceCount -= sequenceCount
+            }
+        }
+    }
+
+    /// Lets a request for so many sequences in, unless the server stops or has enough.
+    func admit(sequenceCount: Int) throws(RequestError) -> Admission {
+        let limit = configuration.maxQueuedRequests
+        let refusal = state.withLock { state -> RequestError? in
+            if case .draining = state.phase { return RequestError(.unavailable, "The server is shutting down.") }
+            guard sequenceCount <= limit - state.sequenceCount else {
+                let sentence = "The server has \(state.sequenceCount) requests in flight, and its limit is \(limit)."
+                return RequestError(.overloaded, sentence + " Try again later.")
+            }
+            state.requestCount += 1
+            state.sequenceCount += sequenceCount
+            return nil
+        }
+        if let refusal { throw refusal }
+        return Admission(owner: self, sequenceCount: sequenceCount)
+    }
+}

@@ -1,0 +1,84 @@
+// The real binary, started and ended by a test.
+
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+import Testing
+
+/// A `pagoda serve` process on a port of its own; ended by its id when the test lets go of it.
+final class RunningServer {
+    let port: Int
+    let process: Process
+    private let log: URL
+
+    /// Starts the default model and waits until it is ready.
+    init(_ options: [String] = []) async throws {
+        port = Int.random(in: 20_000..<60_000)
+        log = FileManager.default.temporaryDirectory.appending(path: "pagoda-\(port).log")
+        FileManager.default.createFile(atPath: log.path, contents: nil)
+        process = Process()
+        process.executableURL = URL(filePath: try TestFiles.binary())
+        process.arguments =
+            ["serve", try TestFiles.model(), "--host", "127.0.0.1", "--port", "\(port)", "--max-model-len", "2048"] + options
+        process.standardError = try FileHandle(forWritingTo: log)
+        try process.run()
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try await status("/health") != .ok {
+            try #require(process.isRunning && ContinuousClock.now < deadline, "the server did not start: \(logText)")
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    deinit {
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        process.waitUntilExit()
+        try? FileManager.default.removeItem(at: log)
+    }
+
+    var base: String { "http://127.0.0.1:\(port)" }
+    var logText: String { (try? String(contentsOf: log, encoding: .utf8)) ?? "" }
+
+    /// The status of a GET; nil while nothing listens.
+    func status(_ path: String) async throws -> HTTPResponseStatus? {
+        try? await HTTPClient.shared.execute(HTTPClientRequest(url: base + path), timeout: .seconds(10)).status
+    }
+
+    func get(_ path: String) async throws -> String {
+        let response = try await HTTPClient.shared.execute(HTTPClientRequest(url: base + path), timeout: .seconds(10))
+        return String(buffer: try await response.body.collect(upTo: 4 << 20))
+    }
+
+    func metrics() async throws -> [String: Double] {
+        TestFiles.metricValues(try await get("/metrics"))
+    }
+
+    /// Starts a POST of JSON; the body is the caller's to read.
+    func post(_ path: String, _ json: String) async throws -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = .POST
+        request.headers.add(name: "Content-Type", value: "application/json")
+        request.body = .bytes(ByteBuffer(string: json))
+        return try await HTTPClient.shared.execute(request, timeout: .seconds(120))
+    }
+
+    /// Sends SIGTERM and gives the exit status.
+    func terminate() -> Int32 {
+        process.terminate()
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+}
+
+/// Runs a program to its end; its output.
+func output(of program: String, _ arguments: [String]) throws -> String {
+    let process = Process()
+    process.executableURL = URL(filePath: program)
+    process.arguments = arguments
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    try process.run()
+    let data = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return String(decoding: data, as: UTF8.self)
+}

@@ -1,0 +1,147 @@
+import AsyncHTTPClient
+import Foundation
+import JSON
+import NIOCore
+import NIOHTTP1
+import Testing
+
+@Suite("The real server", .serialized)
+struct ServerProcessTests {
+    @Test("answers the official Python client as the README says")
+    func pythonClient() async throws {
+        let server = try await RunningServer()
+        let script = TestFiles.root.appending(path: "Tests/EndToEndTests/client.py").path
+        let text = try output(of: try TestFiles.python(), [script, "\(server.base)/v1"])
+        let answers = try JSONParser.parse(text)
+        #expect(answers["completion"]?.stringValue?.contains("Paris") == true)
+        #expect(answers["chat"]?.stringValue?.contains("4") == true)
+        #expect(answers["streamedChat"]?.stringValue?.contains("blue") == true)
+        #expect(answers["streamedCompletion"] == answers["completion"])
+        #expect(answers["finish"] == "length" && answers["completionTokens"] == 8)
+        #expect(answers["roles"] == ["assistant"])
+        #expect(answers["logprobs"] == 8 && answers["samples"]?.arrayValue?.count == 3)
+        #expect(answers["errors"] == ["model": [404, "model"], "temperature": [400, "temperature"], "prompt": [400, "prompt"]])
+        #expect(server.terminate() == 0)
+    }
+
+    @Test("64 streaming clients are served together, and those who hang up leave nothing behind")
+    func manyClients() async throws {
+        let server = try await RunningServer(["--max-num-seqs", "64"])
+        let before = try await server.metrics()
+        let clock = ContinuousClock()
+        let single = try await clock.measure { try await stream(from: server, index: 0, hangUpAfter: nil) }
+        let peak = Task { () -> Double in
+            var highest = 0.0
+            while !Task.isCancelled {
+                highest = max(highest, try await server.metrics()["vllm_running_requests"] ?? 0)
+                try? await Task.sleep(for: .milliseconds(20))
+            }
+            return highest
+        }
+        let together = try await clock.measure {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for index in 0..<64 {
+                    // One in ten goes: half of them before the first token, half in mid-stream.
+                    let hangUp = index % 10 == 9 ? (index % 20 == 9 ? 0 : 5) : nil
+                    group.addTask { try await stream(from: server, index: index, hangUpAfter: hangUp) }
+                }
+                try await group.waitForAll()
+            }
+        }
+        peak.cancel()
+        #expect(try await peak.value >= 32)
+        #expect(together < single * 64 / 3, "\(together) together, \(single) alone")
+        // The last to hang up is gone by the next step.
+        let deadline = clock.now + .seconds(5)
+        var after = try await server.metrics()
+        while after["vllm_running_requests"] != 0, clock.now < deadline {
+            try await Task.sleep(for: .milliseconds(10))
+            after = try await server.metrics()
+        }
+        #expect(after["vllm_running_requests"] == 0 && after["vllm_waiting_requests"] == 0)
+        #expect(after["vllm_gpu_cache_usage_ratio"] == before["vllm_gpu_cache_usage_ratio"])
+        #expect(after["pagoda_requests_received_total"] == after["vllm:request_success_total"])
+        #expect(after["pagoda_requests_received_total"] == 65)
+        #expect(after["vllm_request_count"] == 65)
+        #expect(server.terminate() == 0)
+    }
+
+    /// Streams one completion to its end, or goes after so many chunks.
+    private func stream(from server: RunningServer, index: Int, hangUpAfter: Int?) async throws {
+        let body = """
+            {"prompt": "Story number \(index): once upon a time", "max_tokens": 48, "temperature": 0, "ignore_eos": true, \
+            "stream": true}
+            """
+        if hangUpAfter == 0 {
+            let request = Task { try await server.post("/v1/completions", body) }
+            try await Task.sleep(for: .milliseconds(2))
+            request.cancel()
+            _ = try? await request.value
+            return
+        }
+        let response = try await server.post("/v1/completions", body)
+        #expect(response.status == .ok)
+        var chunks = 0, text = ""
+        for try await part in response.body {
+            chunks += 1
+            text += String(buffer: part)
+            if let hangUpAfter, chunks >= hangUpAfter { return }
+        }
+        #expect(text.hasSuffix("data: [DONE]\n\n"))
+    }
+
+    @Test("SIGTERM lets running requests finish within the time given, and refuses new ones")
+    func drains() async throws {
+        let server = try await RunningServer(["--shutdown-timeout", "30"])
+        let running = Task {
+            let response = try await server.post(
+                "/v1/completions", #"{"prompt": "One", "max_tokens": 400, "ignore_eos": true, "temperature": 0}"#)
+            return (response.status, String(buffer: try await response.body.collect(upTo: 1 << 20)))
+        }
+        while try await server.metrics()["vllm_running_requests"] != 1 { try await Task.sleep(for: .milliseconds(2)) }
+        #expect(server.terminate() == 0)
+        let (status, body) = try await running.value
+        #expect(status == .ok && body.contains("\"completion_tokens\":400"))
+    }
+
+    @Test("an idle server uses next to no processor")
+    func idle() async throws {
+        let server = try await RunningServer()
+        _ = try await server.post("/v1/completions", #"{"prompt": "One", "max_tokens": 4}"#)
+        let before = try await server.metrics()["process_cpu_seconds_total"] ?? 0
+        try await Task.sleep(for: .seconds(3))
+        let after = try await server.metrics()["process_cpu_seconds_total"] ?? 0
+        #expect(after - before < 0.03 * 3, "\(after - before) s of processor time in 3 s")
+    }
+
+    @Test("the binary needs only libraries that every system has")
+    func libraries() throws {
+        let allowed = ["linux-vdso", "ld-linux", "libc.so", "libm.so", "libstdc++.so", "libgcc_s.so"]
+        for line in try output(of: "/usr/bin/ldd", [try TestFiles.binary()]).split(separator: "\n") {
+            #expect(allowed.contains { line.contains($0) }, "\(line)")
+        }
+    }
+
+    @Test("wrong command lines are refused in a sentence", arguments: [
+        (["serve", "/no/such/model.gguf"], "/no/such/model.gguf"),
+        (["serve"], "MODEL"),
+        (["serve", "MODEL", "--tensor_parallel_size", "2"], "tensor-parallel-size"),
+        (["serve", "MODEL", "--max_model_len", "99999999"], "max-model-len"),
+        (["serve", "MODEL", "--kv-cache-memory-bytes", "1k"], "KV cache"),
+        (["serve", "MODEL", "--quantization", "gptq"], "quantization"),
+    ])
+    func refusals(arguments: [String], word: String) throws {
+        let model = try TestFiles.model()
+        let process = Process()
+        process.executableURL = URL(filePath: try TestFiles.binary())
+        process.arguments = arguments.map { $0 == "MODEL" ? model : $0 }
+        let pipe = Pipe()
+        process.standardError = pipe
+        process.standardOutput = pipe
+        try process.run()
+        let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus != 0)
+        #expect(text.contains(word), "\(text)")
+    }
+}

@@ -1,0 +1,43 @@
+import Foundation
+import Generation
+import JSON
+import ModelFiles
+import Testing
+
+@Suite("Models from checkpoints")
+struct CheckpointTests {
+    /// What tools/fetch-model.sh fetches.
+    private static var path: String {
+        let environment = ProcessInfo.processInfo.environment
+        let cache = environment["PAGODA_CACHE"] ?? (environment["HOME"] ?? "") + "/.cache/pagoda"
+        return cache + "/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+    }
+
+    @Test("a published GGUF file gives a model that tokenises a conversation with its own template")
+    func smolLM2() throws {
+        try #require(FileManager.default.fileExists(atPath: Self.path), "run tools/fetch-model.sh first")
+        let checkpoint = try ModelCheckpoint.open(path: Self.path)
+        let model = try LoadedModel(checkpoint: checkpoint, root: "smollm2")
+        #expect(model.name == "smollm2")
+        #expect(model.contentFormat == .text)
+        #expect(model.endOfSequenceID == 2)
+        let chat = ChatPrompt(messages: [["role": "user", "content": "Hi<|im_end|>"]])
+        let encoded = try model.encode(.chat(chat), addsSpecialTokens: false, allowsSpecialInContent: false)
+        let text = try #require(encoded.text)
+        #expect(text.hasSuffix("<|im_start|>user\nHi<|im_end|><|im_end|>\n<|im_start|>assistant\n"))
+        // <|im_start|> and <|im_end|> are tokens 1 and 2; the one that the user typed is not.
+        #expect(encoded.tokenIDs.filter { $0 == 1 }.count == 3)
+        #expect(encoded.tokenIDs.filter { $0 == 2 }.count == 2)
+        #expect(model.tokenizer.decode(encoded.tokenIDs, skipSpecialTokens: false) == text)
+    }
+
+    @Test("names given by the operator replace the path, and the first one answers")
+    func names() throws {
+        let model = try LoadedModel(
+            names: ["a", "b"], root: "r", tokenizer: TestModel.tokenizer(), chatTemplate: nil, stopIDs: [257, 5, 5])
+        #expect(model.name == "a")
+        #expect(model.isNamed("b") && model.isNamed(nil) && model.isNamed("") && !model.isNamed("r"))
+        #expect(model.endOfSequenceID == 257)
+        #expect(model.furtherStopIDs == [5])
+    }
+}

@@ -1,0 +1,113 @@
+// A server on a port of its own, with a scripted engine behind it.
+
+import EngineTesting
+import Engine
+import Generation
+import Logging
+import NIOCore
+import NIOPosix
+import Observability
+import Server
+import Telemetry
+import Testing
+
+struct TestServer: Sendable {
+    let server: APIServer
+    let port: Int
+    let metrics: ServiceMetrics
+
+    struct Options {
+        var server = ServerConfiguration()
+        var maxModelLength = 512
+        var maxRunningSequences = 16
+        var executor = ScriptedExecutor.Configuration()
+        /// Whether the model is there from the start.
+        var isReady = true
+
+        init() {
+            server.host = "127.0.0.1"
+            server.port = 0
+            server.shutdownTimeout = .zero
+            executor.vocabularySize = TestModel.vocabularySize
+        }
+    }
+
+    /// Runs a server while `body` does, and stops it.
+    static func run(
+        _ configure: (inout Options) -> Void = { _ in }, _ body: @escaping @Sendable (TestServer) async throws -> Void
+    ) async throws {
+        var options = Options()
+        configure(&options)
+        let metrics = try ServiceMetrics(
+            MetricsConfiguration(
+                modelName: "tiny", version: "1", instructionSet: "none", maxModelLength: options.maxModelLength,
+                blockSize: 16, blockCount: 1024, cacheDataType: "auto"))
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let server = try await APIServer(configuration: options.server, metrics: metrics, logger: logger)
+        let port = try #require(server.port)
+        let generator = try TestModel.generator(
+            maxModelLength: options.maxModelLength, observer: metrics.engine
+        ) { engine, executor in
+            engine.maxRunningSequences = options.maxRunningSequences
+            executor = options.executor
+        }
+        if options.isReady { server.modelReady(generator) }
+        let test = TestServer(server: server, port: port, metrics: metrics)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await server.run() }
+            defer { server.shutdown() }
+            try await body(test)
+        }
+        await generator.shutdown(draining: .zero)
+    }
+
+    // MARK: - Requests over a raw socket
+
+    /// One request on a connection of its own.
+    func request(
+        _ method: String, _ path: String, headers: [String] = [], body: String? = nil
+    ) async throws -> RawResponse {
+        try await connect { connection in
+            try await connection.send(method, path, headers: headers, body: body)
+            return try await connection.response()
+        }
+    }
+
+    func post(_ path: String, _ body: String, headers: [String] = []) async throws -> RawResponse {
+        try await request("POST", path, headers: headers + ["Content-Type: application/json"], body: body)
+    }
+
+    func connect<Result: Sendable>(
+        _ body: (inout RawConnection) async throws -> Result
+    ) async throws -> Result {
+        try await RawConnection.open(port: port, body)
+    }
+
+    // MARK: - Metrics
+
+    /// The value of a series, as a scrape shows it.
+    func value(of series: String) async throws -> Double? {
+        let text = try await request("GET", "/metrics").body
+        let line = text.split(separator: "\n").first { $0.hasPrefix(series + " ") }
+        return line.flatMap { Double($0.dropFirst(series.utf8.count + 1)) }
+    }
+
+    /// Waits until the engine has nothing to do.
+    func waitUntilIdle() async throws {
+        try await eventually { metrics.engine.snapshot().runningCount + metrics.engine.snapshot().waitingCount == 0 }
+    }
+
+    func waitForSequences(_ count: Int) async throws {
+        try await eventually { metrics.engine.snapshot().runningCount + metrics.engine.snapshot().waitingCount == count }
+    }
+}
+
+/// Waits until a condition holds; fails after some seconds.
+func eventually(_ condition: () async throws -> Bool) async throws {
+    let deadline = ContinuousClock.now + .seconds(10)
+    while try await !condition() {
+        try #require(ContinuousClock.now < deadline, "the condition never held")
+        try await Task.sleep(for: .milliseconds(2))
+    }
+}
