@@ -7,7 +7,8 @@ import NIOHTTP1
 import Testing
 
 /// A `pagoda serve` process on a port of its own; ended by its id when the test lets go of it.
-final class RunningServer {
+/// Sendable: all its state is set before anyone else sees it.
+final class RunningServer: @unchecked Sendable {
     let port: Int
     let process: Process
     private let log: URL
