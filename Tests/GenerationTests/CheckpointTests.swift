@@ -3,6 +3,7 @@ import Generation
 import JSON
 import ModelFiles
 import Testing
+import Tokenization
 
 @Suite("Models from checkpoints")
 struct CheckpointTests {

@@ -8,7 +8,9 @@ import Testing
 struct TextGenerationTests {
     private static let letters = (97...122).map { TokenID($0) }
 
-    private func request(_ count: Int = 40, configure: (inout GenerationRequest) -> Void = { _ in }) -> GenerationRequest {
+    private func request(
+        _ count: Int = 40, configure: (inout GenerationRequest) -> Void = { _ in }
+    ) -> GenerationRequest {
         var request = GenerationRequest(prompt: .text("hi"))
         request.maximumTokens = count
         request.temperature = 0
@@ -159,12 +161,12 @@ struct TextGenerationTests {
         let generation = try generator.start(
             generator.prepare(request(300) { $0.sampleCount = 2 }, arrival: .now()))
         await gate.waitForArrival()
+        _ = try generator.start(generator.prepare(request(300), arrival: .now()))
         generation.cancel()
         gate.open()
         var endings: [EndReason?] = []
         for await batch in generation { endings += batch.deltas.filter { $0.ending != nil }.map(\.ending?.reason) }
         #expect(endings == [.abort, .abort])
-        _ = try generator.start(generator.prepare(request(300), arrival: .now()))
         await generator.shutdown(draining: .seconds(30))
         #expect(observer.finished.map(\.reason) == [.abort, .abort, .abort])
     }

@@ -39,7 +39,9 @@ struct TextGeneratorTests {
         #expect(throws: GenerationError.self) { try prepare(request) }
     }
 
-    @Test("a prompt that leaves no room is refused by the name vLLM gives it", arguments: [(63, true), (64, false), (70, false)])
+    @Test("a prompt that leaves no room is refused by the name vLLM gives it", arguments: [
+        (63, true), (64, false), (70, false),
+    ])
     func promptLength(count: Int, fits: Bool) throws {
         let request = GenerationRequest(prompt: .text(String(repeating: "a", count: count)))
         guard !fits else {
@@ -61,7 +63,8 @@ struct TextGeneratorTests {
         request.truncation = .keepingEnd(-1)
         #expect(try prepare(request).promptTokenIDs.count == 63)
         request.truncation = .keepingEnd(65)
-        #expect(try #require(throws: GenerationError.self) { try prepare(request) }.parameter == "truncate_prompt_tokens")
+        let error = try #require(throws: GenerationError.self) { try prepare(request) }
+        #expect(error.parameter == "truncate_prompt_tokens")
         request.truncation = .keepingEnd(0)
         #expect(try #require(throws: GenerationError.self) { try prepare(request) }.parameter == "prompt")
     }

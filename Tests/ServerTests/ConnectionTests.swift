@@ -165,13 +165,14 @@ struct ConnectionTests {
             options.server.connections.count = 1
         } _: { test in
             try await test.connect { busy in
-                try await busy.send("POST /tokenize HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
-                try await eventually {
-                    try await test.connect { other in
-                        try await other.send("GET", "/version")
-                        return try await other.rest() == ""
-                    }
+                try await busy.send(
+                    "POST /tokenize HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n")
+                _ = try await busy.head()
+                let answer = try await test.connect { other in
+                    try? await other.send("GET", "/version")
+                    return try await other.rest()
                 }
+                #expect(answer == "")
             }
         }
     }

@@ -8,11 +8,11 @@ struct OverloadTests {
     @Test("over the limit of requests in flight a client is told to come back, and counted as failed")
     func admission() async throws {
         let gate = Gate()
-        defer { gate.open() }
         try await TestServer.run { options in
             options.server.maxQueuedRequests = 2
             options.executor.beforeStep = { _ in gate.pass() }
         } _: { test in
+            defer { gate.open() }
             try await test.connect { first in
                 try await first.post("/v1/completions", #"{"prompt":"a","n":2,"max_tokens":2,"ignore_eos":true}"#)
                 await gate.waitForArrival()
@@ -37,11 +37,11 @@ struct OverloadTests {
     @Test("a draining server finishes what it has and takes nothing new")
     func drain() async throws {
         let gate = Gate()
-        defer { gate.open() }
         try await TestServer.run { options in
             options.server.shutdownTimeout = .seconds(20)
             options.executor.beforeStep = { _ in gate.pass() }
         } _: { test in
+            defer { gate.open() }
             try await test.connect { running in
                 try await running.post(
                     "/v1/completions", #"{"prompt":"a","max_tokens":3,"ignore_eos":true,"stream":true}"#)
@@ -65,11 +65,11 @@ struct OverloadTests {
     @Test("what isn't done in time is told so: streams by an error event, whole answers by 503")
     func abort() async throws {
         let gate = Gate()
-        defer { gate.open() }
         try await TestServer.run { options in
             options.server.shutdownTimeout = .zero
             options.executor.beforeStep = { _ in gate.pass() }
         } _: { test in
+            defer { gate.open() }
             try await test.connect { stream in
                 try await test.connect { whole in
                     try await stream.post(

@@ -86,6 +86,7 @@ struct StreamTests {
         try await TestServer.run { options in
             options.executor.beforeStep = { _ in gate.pass() }
         } _: { test in
+            defer { gate.open() }
             try await test.connect { connection in
                 try await connection.post(
                     "/v1/chat/completions",

@@ -11,7 +11,8 @@ enum TestModel {
     static let endID: Int32 = 257
     static let vocabularySize = 258
     static let template = """
-        {% for message in messages %}{% if message['role'] == 'tool' %}{{ raise_exception('no tools here') }}{% endif %}\
+        {% for message in messages %}\
+        {% if message['role'] == 'tool' %}{{ raise_exception('no tools here') }}{% endif %}\
         {{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}\
         {% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}
         """

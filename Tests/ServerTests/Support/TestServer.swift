@@ -95,19 +95,22 @@ struct TestServer: Sendable {
 
     /// Waits until the engine has nothing to do.
     func waitUntilIdle() async throws {
-        try await eventually { metrics.engine.snapshot().runningCount + metrics.engine.snapshot().waitingCount == 0 }
+        try await waitForSequences(0)
     }
 
     func waitForSequences(_ count: Int) async throws {
-        try await eventually { metrics.engine.snapshot().runningCount + metrics.engine.snapshot().waitingCount == count }
+        try await eventually {
+            let snapshot = metrics.engine.snapshot()
+            return snapshot.runningCount + snapshot.waitingCount == count
+        }
     }
 }
 
 /// Waits until a condition holds; fails after some seconds.
 func eventually(_ condition: () async throws -> Bool) async throws {
-    let deadline = ContinuousClock.now + .seconds(10)
+    let deadline = ContinuousClock.now + .seconds(20)
     while try await !condition() {
         try #require(ContinuousClock.now < deadline, "the condition never held")
-        try await Task.sleep(for: .milliseconds(2))
+        try await Task.sleep(for: .milliseconds(5))
     }
 }
