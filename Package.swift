@@ -43,10 +43,11 @@ let extraTestDependencies: [String: [Target.Dependency]] = [
     "Server": ["EngineTesting", "Engine", "Models", "Tokenization"],
 ]
 
-/// Parts of Foundation that its static library leaves to the linker (some packages use it).
+/// Parts of Foundation that its static library leaves to the linker (some packages use it), and the folder where
+/// tools/static-libraries.sh puts zlib's archive: the binary needs nothing at run time that a plain system lacks.
 let staticLibraries = [
     "-lCoreFoundation", "-l_FoundationICU", "-l_FoundationCShims", "-l_FoundationCollections",
-    "-Xlinker", "-s",
+    "-L\(Context.packageDirectory)/.build/static", "-Xlinker", "-s",
 ]
 
 /// Golden files live beside the tests that read them.
@@ -55,10 +56,7 @@ let fixtures: [String: [String]] = Dictionary(
         .map { ($0, ["Fixtures"]) })
 
 var targets: [Target] = [
-    .target(
-        name: "CPlatform", cSettings: cSettings,
-        // A package wants zlib; taken from its archive, the binary needs nothing that a plain system lacks.
-        linkerSettings: [.unsafeFlags(["-Xlinker", "--as-needed", "-Xlinker", "-l:libz.a"])]),
+    .target(name: "CPlatform", cSettings: cSettings),
     .target(name: "CKernels", cSettings: cSettings),
 ]
 targets += room("Primitives")

@@ -40,8 +40,9 @@ PG_INLINE void q4_tile(
             __m256i first = _mm256_maddubs_epi16(weights[0], broadcast_codes(at));
             __m256i second = _mm256_maddubs_epi16(weights[1], broadcast_codes(at + 4));
             for (int i = 2; i < 8; i += 2) {
-                first = _mm256_add_epi16(first, _mm256_maddubs_epi16(weights[i], broadcast_codes(at + i * 4)));
-                second = _mm256_add_epi16(second, _mm256_maddubs_epi16(weights[i + 1], broadcast_codes(at + i * 4 + 4)));
+                const int8_t *codes_at = at + i * 4;
+                first = _mm256_add_epi16(first, _mm256_maddubs_epi16(weights[i], broadcast_codes(codes_at)));
+                second = _mm256_add_epi16(second, _mm256_maddubs_epi16(weights[i + 1], broadcast_codes(codes_at + 4)));
             }
             const __m256i products = _mm256_madd_epi16(_mm256_add_epi16(first, second), ones);
             const size_t at_group = (size_t)token * group_count + g;
@@ -81,17 +82,19 @@ PG_INLINE void q8_tile(
             const size_t at_group = (size_t)token * group_count + g;
             const __m256i first = q8_half(group, at), second = q8_half(group + 128, at + 16);
             const float scale = scales[at_group];
+            const float *halves_at = group_sums + at_group * 2;
             if (halves == 1) {
-                sums[token] = add_group(sums[token], _mm256_add_epi32(first, second), PG_LOAD_HALF8(group + 256), scale);
+                const __m256i products = _mm256_add_epi32(first, second);
+                sums[token] = add_group(sums[token], products, PG_LOAD_HALF8(group + 256), scale);
                 if (has_minimum)
                     sums[token] = fma8(PG_LOAD_HALF8(group + 272), broadcast8(group_sums[at_group]), sums[token]);
             } else {
                 sums[token] = add_group(sums[token], first, PG_LOAD_HALF8(group + 256), scale);
                 if (has_minimum)
-                    sums[token] = fma8(PG_LOAD_HALF8(group + 288), broadcast8(group_sums[at_group * 2]), sums[token]);
+                    sums[token] = fma8(PG_LOAD_HALF8(group + 288), broadcast8(halves_at[0]), sums[token]);
                 sums[token] = add_group(sums[token], second, PG_LOAD_HALF8(group + 272), scale);
                 if (has_minimum)
-                    sums[token] = fma8(PG_LOAD_HALF8(group + 304), broadcast8(group_sums[at_group * 2 + 1]), sums[token]);
+                    sums[token] = fma8(PG_LOAD_HALF8(group + 304), broadcast8(halves_at[1]), sums[token]);
             }
         }
     }

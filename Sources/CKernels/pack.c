@@ -269,7 +269,8 @@ static void pack_panel_32(const uint8_t *const rows[8], int32_t columns, uint8_t
     static const uint8_t zero[4];
     for (int row = 0; row < PG_PANEL_ROWS; row++)
         for (int32_t column = 0; column < columns; column++)
-            memcpy(panel + ((size_t)column * PG_PANEL_ROWS + row) * 4, rows[row] ? rows[row] + (size_t)column * 4 : zero, 4);
+            memcpy(panel + ((size_t)column * PG_PANEL_ROWS + row) * 4,
+                   rows[row] ? rows[row] + (size_t)column * 4 : zero, 4);
 }
 
 void pg_pack_panel_f32(const float *const rows[8], int32_t columns, uint8_t *restrict panel) {

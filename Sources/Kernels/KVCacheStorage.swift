@@ -124,8 +124,8 @@ public struct KVCacheStorage: @unchecked Sendable {
         let lastPosition = Int(task.firstPosition) + Int(task.rowCount) - 1
         let offset = Int(task.blockTableOffset)
         precondition(task.rowCount > 0 && Int(task.rowCount) <= AttentionTask.maximumRows, "task out of range")
-        precondition(offset >= 0 && offset + lastPosition / shape.blockSize < blockTables.count, "block table too short")
-        precondition(Int(task.firstRow) + Int(task.rowCount) <= min(queries.rowCount, out.rowCount), "rows out of range")
+        precondition(offset >= 0 && offset + lastPosition / shape.blockSize < blockTables.count, "block table is short")
+        precondition(Int(task.firstRow) + Int(task.rowCount) <= min(queries.rowCount, out.rowCount), "no such rows")
         precondition(scratch.columnCount >= attentionScratch(groupSize: groupSize), "scratch too small")
         let column = Int(task.keyValueHead) * groupSize * shape.headSize
         var cache = layer(index)

@@ -8,7 +8,8 @@ public enum KernelError: Error, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .outOfMemory(let bytes, let purpose): "No memory for \(purpose): \(bytes) bytes were refused by the system."
+        case .outOfMemory(let bytes, let purpose):
+            "No memory for \(purpose): \(bytes) bytes were refused by the system."
         case .noThreads(let count): "The system refused to start \(count) compute threads; try a smaller --threads."
         case .shapeTooLarge(let purpose): "The size of \(purpose) does not fit the address space."
         }

@@ -53,7 +53,8 @@ public final class LocalExecutor: Executor {
         let kernels = KernelSet(options.instructionSet)
         let weights = try DecoderWeights(
             checkpoint, architecture: architecture,
-            options: WeightLoadingOptions(asFloat32: options.computesInFloat32, progress: progress), in: arena, pool: pool)
+            options: WeightLoadingOptions(asFloat32: options.computesInFloat32, progress: progress), in: arena,
+            pool: pool)
         weightBytes = arena.byteCount
         let cache = try KVCacheStorage(
             shape: Self.cacheShape(configuration, options), blockCount: options.blockCount, in: arena)
@@ -74,7 +75,9 @@ public final class LocalExecutor: Executor {
     }
 
     /// The shape of the KV cache that a model has under `options`; the start-up memory plan needs it before loading.
-    public static func cacheShape(_ configuration: ModelConfiguration, _ options: LocalExecutorOptions) -> KVCacheShape {
+    public static func cacheShape(
+        _ configuration: ModelConfiguration, _ options: LocalExecutorOptions
+    ) -> KVCacheShape {
         KVCacheShape(
             layerCount: configuration.layerCount, keyValueHeadCount: configuration.keyValueHeadCount,
             headSize: configuration.headSize, blockSize: options.blockSize, type: options.cacheType)
@@ -138,7 +141,8 @@ public final class LocalExecutor: Executor {
         try require(rows <= maximumRows, "\(rows) rows, \(maximumRows) allowed")
         try require(batch.positions.count == rows && batch.slotMapping.count == rows, "rows of different counts")
         try require(
-            batch.logitRows.count <= min(maximumLogitRows, logits.rowCapacity) && logits.vocabularySize == vocabularySize,
+            batch.logitRows.count <= min(maximumLogitRows, logits.rowCapacity)
+                && logits.vocabularySize == vocabularySize,
             "\(batch.logitRows.count) rows of logits")
         for row in 0..<rows {
             try require(batch.tokenIDs[row] >= 0 && batch.tokenIDs[row] < vocabularySize, "token out of the vocabulary")

@@ -10,7 +10,7 @@ public import ModelFiles
 
 /// Inverse frequencies of a model's rotary embedding, and the factor on its cosines and sines.
 ///
-/// Computed in fp32 in the order in which Transformers does, so that the angles of far positions have the same rounding.
+/// Computed in fp32 in the order in which Transformers does, so that the angles of far positions round alike.
 public struct RotaryFrequencies: Sendable, Equatable {
     /// Shape [rotaryDimensions / 2].
     public private(set) var inverse: [Float]

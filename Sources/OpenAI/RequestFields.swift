@@ -4,8 +4,8 @@ import JSON
 
 /// The members of one object of a request. A null member counts as not given.
 ///
-/// As with pydantic, numbers may come as numeric strings ("0.7"), and flags as 0, 1, "true" and "false". Unlike pydantic,
-/// a boolean is no number: no client means `"n": true`.
+/// As with pydantic, numbers may come as numeric strings ("0.7"), and flags as 0, 1, "true" and "false". Unlike
+/// pydantic, a boolean is no number: no client means `"n": true`.
 struct RequestFields {
     private let object: JSONObject
     /// What stands before the name of a member when an error names it: empty, or `stream_options.`.

@@ -12,7 +12,9 @@ struct ChatCommand: AsyncParsableCommand {
     @Option(help: "The system message.")
     var systemPrompt: String?
 
-    @Option(name: [.long, .customLong("quick"), .customShort("q")], help: "A single message; without it, a conversation.")
+    @Option(
+        name: [.long, .customLong("quick"), .customShort("q")],
+        help: "A single message; without it, a conversation.")
     var prompt: String?
 
     func run() async throws {

@@ -8,7 +8,9 @@ struct CompleteCommand: AsyncParsableCommand {
 
     @OptionGroup var client: ClientOptions
 
-    @Option(name: [.long, .customLong("quick"), .customShort("q")], help: "The text; without it, lines of input are read.")
+    @Option(
+        name: [.long, .customLong("quick"), .customShort("q")],
+        help: "The text; without it, lines of input are read.")
     var prompt: String?
 
     func run() async throws {

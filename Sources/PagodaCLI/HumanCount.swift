@@ -28,7 +28,8 @@ public struct HumanCount: ExpressibleByArgument, Sendable, Equatable {
             guard !overflow else { return nil }
             value = product
         } else {
-            guard last.isLowercase, let fraction = Double(digits), let value = Int(exactly: (fraction * Double(factor)).rounded())
+            guard last.isLowercase, let fraction = Double(digits),
+                let value = Int(exactly: (fraction * Double(factor)).rounded())
             else { return nil }
             self.value = value
         }

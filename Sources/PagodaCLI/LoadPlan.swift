@@ -107,7 +107,8 @@ extension ModelOptions {
     func maximumLength(contextLength: Int) throws -> Int {
         guard let maxModelLen, maxModelLen != "auto", maxModelLen != "-1" else { return contextLength }
         guard let count = HumanCount(argument: maxModelLen)?.value, count > 0 else {
-            throw CommandError.invalidOption(name: "max-model-len", value: maxModelLen, allowed: "a number of tokens, or auto")
+            throw CommandError.invalidOption(
+                name: "max-model-len", value: maxModelLen, allowed: "a number of tokens, or auto")
         }
         guard count <= contextLength else { throw ModelError.contextTooLong(asked: count, supported: contextLength) }
         return count

@@ -33,13 +33,15 @@ enum Machine {
     private static var cgroupCores: Int? {
         cgroupFolders.compactMap { folder -> Int? in
             let fields = text(of: "\(folder)/cpu.max")?.split(separator: " ") ?? []
-            guard fields.count == 2, let quota = Int(fields[0]), let period = Int(fields[1]), period > 0 else { return nil }
+            guard fields.count == 2, let quota = Int(fields[0]), let period = Int(fields[1]), period > 0
+            else { return nil }
             return max(1, (quota - 1) / period + 1)
         }.min()
     }
 
     private static var cgroupFolders: [String] {
-        let path = text(of: "/proc/self/cgroup")?.split(separator: "\n").first { $0.hasPrefix("0::") }?.dropFirst(3) ?? ""
+        let lines = text(of: "/proc/self/cgroup")?.split(separator: "\n") ?? []
+        let path = lines.first { $0.hasPrefix("0::") }?.dropFirst(3) ?? ""
         var parts = path.split(separator: "/").filter { $0 != ".." }
         var folders: [String] = []
         while true {

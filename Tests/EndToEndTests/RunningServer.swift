@@ -9,6 +9,13 @@ import Testing
 /// A `pagoda serve` process on a port of its own; ended by its id when the test lets go of it.
 /// Sendable: all its state is set before anyone else sees it.
 final class RunningServer: @unchecked Sendable {
+    /// As many connections as a test has clients.
+    private static let client = {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
     let port: Int
     let process: Process
     private let log: URL
@@ -42,11 +49,11 @@ final class RunningServer: @unchecked Sendable {
 
     /// The status of a GET; nil while nothing listens.
     func status(_ path: String) async throws -> HTTPResponseStatus? {
-        try? await HTTPClient.shared.execute(HTTPClientRequest(url: base + path), timeout: .seconds(10)).status
+        try? await Self.client.execute(HTTPClientRequest(url: base + path), timeout: .seconds(10)).status
     }
 
     func get(_ path: String) async throws -> String {
-        let response = try await HTTPClient.shared.execute(HTTPClientRequest(url: base + path), timeout: .seconds(10))
+        let response = try await Self.client.execute(HTTPClientRequest(url: base + path), timeout: .seconds(10))
         return String(buffer: try await response.body.collect(upTo: 4 << 20))
     }
 
@@ -60,7 +67,7 @@ final class RunningServer: @unchecked Sendable {
         request.method = .POST
         request.headers.add(name: "Content-Type", value: "application/json")
         request.body = .bytes(ByteBuffer(string: json))
-        return try await HTTPClient.shared.execute(request, timeout: .seconds(120))
+        return try await Self.client.execute(request, timeout: .seconds(120))
     }
 
     /// Sends SIGTERM and gives the exit status.

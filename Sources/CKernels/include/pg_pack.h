@@ -26,8 +26,8 @@ enum pg_source {
 /// have no form in common.
 int32_t pg_form_for_sources(const int32_t *sources, int32_t count);
 
-/// Packs 8 rows into `panel`. `rows[i]` points at the bytes of row i in the layout `sources[i]`, or is null for a row of
-/// zeros. `form` is one that `pg_form_for_sources` gave for these sources; if it is F32, so are they.
+/// Packs 8 rows into `panel`. `rows[i]` points at the bytes of row i in the layout `sources[i]`, or is null for a row
+/// of zeros. `form` is one that `pg_form_for_sources` gave for these sources; if it is F32, so are they.
 void pg_pack_panel(
     int32_t form, const int32_t sources[8], const uint8_t *const rows[8], int32_t columns, uint8_t *restrict panel);
 
