@@ -75,7 +75,7 @@ targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room("Observability", "Engine", "Telemetry", "Primitives", packages: [log])
 targets += room(
-    "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives", "CPlatform",
+    "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives",
     packages: [log] + nio)
 targets += room(
     "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles",

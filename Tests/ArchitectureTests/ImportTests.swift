@@ -22,7 +22,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     ),
     "Observability": (["Engine", "Telemetry", "Primitives"], ["Logging"]),
     "Server": (
-        ["Generation", "Engine", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives", "CPlatform"],
+        ["Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives"],
         ["NIOCore", "NIOPosix", "NIOHTTP1", "Logging"]
     ),
     "PagodaCLI": (
