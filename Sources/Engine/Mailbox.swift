@@ -94,6 +94,8 @@ final class Mailbox: Sendable {
     private static func takeAlarm(_ state: inout State) -> Bool {
         let wasAsleep = state.isAsleep
         state.isAsleep = false
+        // Who has slept is not late.
+        if wasAsleep { state.heartbeat = .now() }
         return wasAsleep
     }
 

@@ -15,7 +15,7 @@ public enum GenerationError: Error, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .template(let reason): "The chat template rejected the conversation: \(reason)"
+        case .template(let sentence): sentence
         case .noChatTemplate:
             "The model has no chat template: use /v1/completions, or start the server with --chat-template."
         case .invalid(let sentence, _): sentence

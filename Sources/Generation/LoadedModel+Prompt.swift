@@ -47,6 +47,8 @@ extension LoadedModel {
             let rendered = try (own ?? chatTemplate)?.render(
                 trusted: specialTokenTexts, untrusted: untrusted, now: CivilTime.now)
             spans = rendered?.spans ?? []
+        } catch .raised(let message) {
+            throw .template("The chat template refused the conversation: \(message)")
         } catch {
             throw .template("\(error)")
         }

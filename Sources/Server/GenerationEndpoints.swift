@@ -26,7 +26,7 @@ struct GenerationEndpoints: Sendable {
     @Sendable
     private func completions(_ exchange: HTTPExchange) async throws {
         let generator = try state.generator()
-        let request = try CompletionRequest(json: exchange.request.json(), limits: configuration.requests)
+        let request = try CompletionRequest(json: body(of: exchange), limits: configuration.requests)
         let options = effective(request.options)
         let sequenceCount = request.prompts.count * options.sampleCount
         try await counted(exchange, for: generator.model, options: options, sequenceCount: sequenceCount) {
@@ -43,7 +43,7 @@ struct GenerationEndpoints: Sendable {
     @Sendable
     private func chat(_ exchange: HTTPExchange) async throws {
         let generator = try state.generator()
-        let request = try ChatCompletionRequest(json: exchange.request.json(), limits: configuration.requests)
+        let request = try ChatCompletionRequest(json: body(of: exchange), limits: configuration.requests)
         let options = effective(request.options)
         try await counted(exchange, for: generator.model, options: options, sequenceCount: options.sampleCount) {
             let run = try start(request, options: options, on: generator, for: exchange)
@@ -54,6 +54,10 @@ struct GenerationEndpoints: Sendable {
                 ? try await stream(ChatChunks(answer: answer), of: run, to: exchange)
                 : try await respond(try await answer.whole(), to: exchange)
         }
+    }
+
+    private func body(of exchange: HTTPExchange) throws(RequestError) -> JSONValue {
+        try exchange.request.json(limitBytes: configuration.connections.requestBytes)
     }
 
     private func effective(_ options: RequestOptions) -> RequestOptions {

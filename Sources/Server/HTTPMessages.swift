@@ -16,7 +16,7 @@ struct HTTPRequest: Sendable {
 
     init(head: HTTPRequestHead, body: ByteBuffer, receivedAt: Instant) {
         method = head.method
-        path = String(head.uri.prefix { $0 != "?" })
+        path = String(decoding: head.uri.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
         headers = head.headers
         self.body = body
         self.receivedAt = receivedAt

@@ -7,7 +7,9 @@ import OpenAI
 
 extension HTTPRequest {
     /// The body as JSON. Off the event loop only: a large one takes a while.
-    func json() throws(RequestError) -> JSONValue {
+    ///
+    /// - Parameter limitBytes: What the connection lets through.
+    func json(limitBytes: Int) throws(RequestError) -> JSONValue {
         if let encoding = headers.first(name: "content-encoding"), encoding.lowercased() != "identity" {
             throw RequestError(.unsupportedMediaType, "A request body must not be compressed.")
         }
@@ -16,7 +18,7 @@ extension HTTPRequest {
             throw RequestError(.malformed, "Unsupported Media Type: Only 'application/json' is allowed")
         }
         do throws(JSONError) {
-            return try JSONParser.parse(Array(body.readableBytesView))
+            return try JSONParser.parse(Array(body.readableBytesView), limits: JSONLimits(sizeBytes: limitBytes))
         } catch {
             throw RequestError(error)
         }

@@ -1,6 +1,7 @@
 // The endpoints that generate nothing.
 
 import Generation
+import JSON
 import NIOHTTP1
 import OpenAI
 import Telemetry
@@ -62,7 +63,7 @@ struct ServiceEndpoints: Sendable {
     @Sendable
     private func tokenize(_ exchange: HTTPExchange) async throws {
         let generator = try state.generator()
-        let request = try TokenizeRequest(json: exchange.request.json(), limits: configuration.requests)
+        let request = try TokenizeRequest(json: body(of: exchange), limits: configuration.requests)
         try generator.model.check(name: request.model)
         let prompt: GenerationRequest.Prompt =
             switch request.input {
@@ -78,10 +79,14 @@ struct ServiceEndpoints: Sendable {
         try await exchange.respond(HTTPResponse(json: response.serialized()))
     }
 
+    private func body(of exchange: HTTPExchange) throws(RequestError) -> JSONValue {
+        try exchange.request.json(limitBytes: configuration.connections.requestBytes)
+    }
+
     @Sendable
     private func detokenize(_ exchange: HTTPExchange) async throws {
         let generator = try state.generator()
-        let request = try DetokenizeRequest(json: exchange.request.json())
+        let request = try DetokenizeRequest(json: body(of: exchange))
         try generator.model.check(name: request.model)
         let text = try generator.decode(request.tokens)
         try await exchange.respond(HTTPResponse(json: ServiceResponse.detokenized(text)))

@@ -97,6 +97,10 @@ final class ServiceState: Sendable {
     /// Lets a request for so many sequences in, unless the server stops or has enough.
     func admit(sequenceCount: Int) throws(RequestError) -> Admission {
         let limit = configuration.maxQueuedRequests
+        guard sequenceCount <= limit else {
+            let sentence = "The request asks for \(sequenceCount) sequences, and this server runs at most \(limit)."
+            throw RequestError(.invalid, sentence, param: "n")
+        }
         let refusal = state.withLock { state -> RequestError? in
             if case .draining = state.phase { return RequestError(.unavailable, "The server is shutting down.") }
             guard sequenceCount <= limit - state.sequenceCount else {

@@ -171,6 +171,22 @@ struct TextGenerationTests {
         #expect(observer.finished.map(\.reason) == [.abort, .abort, .abort])
     }
 
+    @Test("what came while nobody read is one delta for each choice")
+    func coalescing() async throws {
+        let observer = RecordingObserver()
+        let generator = try TestModel.generator(observer: observer)
+        let request = request(200) { $0.sampleCount = 2 }
+        let generation = try generator.start(generator.prepare(request, arrival: .now()))
+        // All is computed before the first look.
+        let other = try generator.start(generator.prepare(request, arrival: .now()))
+        for await _ in other {}
+        var batches: [TextBatch] = []
+        for await batch in generation { batches.append(batch) }
+        #expect(batches.first?.deltas.map(\.choice).sorted() == [0, 1])
+        #expect((batches.first?.deltas.first?.tokenIDs.count ?? 0) > 100)
+        #expect(batches.count <= 3)
+    }
+
     @Test("bad words are never completed")
     func badWords() async throws {
         let generator = try TestModel.generator()

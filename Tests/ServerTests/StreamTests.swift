@@ -103,16 +103,16 @@ struct StreamTests {
         }
     }
 
-    @Test("what comes while the client is late is put into one chunk for each choice")
-    func coalescing() async throws {
-        try await TestServer.run { options in
-            options.maxModelLength = 4096
-        } _: { test in
-            let body = #"{"prompt":"hi","max_tokens":2000,"ignore_eos":true,"stream":true,"return_token_ids":true}"#
+    @Test("tokens are gathered into chunks of the size that the client wants, but for the first and the last")
+    func interval() async throws {
+        try await TestServer.run { test in
+            let body = #"{"prompt":"hi","max_tokens":100,"ignore_eos":true,"stream":true,"return_token_ids":true,"#
+                + #""stream_interval":10}"#
             let events = try await test.post("/v1/completions", body).events()
             let counts = events.map { $0["choices"]?[0]?["token_ids"]?.arrayValue?.count ?? 0 }
-            #expect(counts.reduce(0, +) == 2000)
-            #expect(events.count <= 2000)
+            #expect(counts.reduce(0, +) == 100)
+            #expect(counts.dropFirst().dropLast().allSatisfy { $0 >= 10 })
+            #expect(counts.count <= 12)
         }
     }
 
