@@ -3,9 +3,9 @@
 import Templating
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 extension CivilTime {

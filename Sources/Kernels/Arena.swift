@@ -3,9 +3,9 @@
 internal import CKernels
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// Memory that is taken at start, straight from the system, and lives as long as the arena.

@@ -23,43 +23,49 @@ public enum InstructionSet: String, Sendable, CaseIterable {
 /// The kernels of one instruction set: a table of functions, chosen once at start. All variants give the same bits.
 public struct KernelSet: Sendable {
     public let instructionSet: InstructionSet
-    let matmul: @convention(c) (
-        UnsafePointer<pg_matrix>?, Int32, Int32, UnsafePointer<pg_activations>?, Int32, Int32,
-        UnsafeMutablePointer<Float>?, Int, Int32
-    ) -> Void
-    let rmsNorm: @convention(c) (
-        UnsafePointer<Float>?, UnsafePointer<Float>?, Float, Int32, UnsafeMutablePointer<Float>?
-    ) -> Void
-    let quantizeRow: @convention(c) (
-        UnsafePointer<Float>?, Int32, UnsafeMutablePointer<Int8>?, UnsafeMutablePointer<Float>?,
-        UnsafeMutablePointer<Float>?, UnsafeMutablePointer<Float>?
-    ) -> Void
-    let rotate: @convention(c) (
-        UnsafeMutablePointer<Float>?, Int32, Int32, Int32, UnsafePointer<Float>?, UnsafePointer<Float>?
-    ) -> Void
+    let matmul:
+        @convention(c) (
+            UnsafePointer<pg_matrix>?, Int32, Int32, UnsafePointer<pg_activations>?, Int32, Int32,
+            UnsafeMutablePointer<Float>?, Int, Int32
+        ) -> Void
+    let rmsNorm:
+        @convention(c) (
+            UnsafePointer<Float>?, UnsafePointer<Float>?, Float, Int32, UnsafeMutablePointer<Float>?
+        ) -> Void
+    let quantizeRow:
+        @convention(c) (
+            UnsafePointer<Float>?, Int32, UnsafeMutablePointer<Int8>?, UnsafeMutablePointer<Float>?,
+            UnsafeMutablePointer<Float>?, UnsafeMutablePointer<Float>?
+        ) -> Void
+    let rotate:
+        @convention(c) (
+            UnsafeMutablePointer<Float>?, Int32, Int32, Int32, UnsafePointer<Float>?, UnsafePointer<Float>?
+        ) -> Void
     let gateSilu: @convention(c) (UnsafeMutablePointer<Float>?, UnsafePointer<Float>?, Int32) -> Void
     let add: @convention(c) (UnsafePointer<Float>?, Int32, UnsafeMutablePointer<Float>?) -> Void
-    let attend: @convention(c) (
-        UnsafePointer<pg_cache>?, UnsafePointer<pg_attention_task>?, UnsafeMutablePointer<Float>?
-    ) -> Void
-    let cacheStore: @convention(c) (
-        UnsafePointer<pg_cache>?, Int64, UnsafePointer<Float>?, UnsafePointer<Float>?
-    ) -> Void
+    let attend:
+        @convention(c) (
+            UnsafePointer<pg_cache>?, UnsafePointer<pg_attention_task>?, UnsafeMutablePointer<Float>?
+        ) -> Void
+    let cacheStore:
+        @convention(c) (
+            UnsafePointer<pg_cache>?, Int64, UnsafePointer<Float>?, UnsafePointer<Float>?
+        ) -> Void
 
     public init(_ instructionSet: InstructionSet = .best) {
         #if arch(x86_64)
-        if instructionSet == .avx2, InstructionSet.best == .avx2 {
-            self.instructionSet = .avx2
-            matmul = pg_matmul_avx2
-            rmsNorm = pg_rms_norm_avx2
-            quantizeRow = pg_quantize_row_avx2
-            rotate = pg_rotate_avx2
-            gateSilu = pg_gate_silu_avx2
-            add = pg_add_avx2
-            attend = pg_attend_avx2
-            cacheStore = pg_cache_store_avx2
-            return
-        }
+            if instructionSet == .avx2, InstructionSet.best == .avx2 {
+                self.instructionSet = .avx2
+                matmul = pg_matmul_avx2
+                rmsNorm = pg_rms_norm_avx2
+                quantizeRow = pg_quantize_row_avx2
+                rotate = pg_rotate_avx2
+                gateSilu = pg_gate_silu_avx2
+                add = pg_add_avx2
+                attend = pg_attend_avx2
+                cacheStore = pg_cache_store_avx2
+                return
+            }
         #endif
         self.instructionSet = .portable
         matmul = pg_matmul_portable

@@ -21,21 +21,22 @@ public struct VectorOperations: Sendable {
     private let expSumKernel: @convention(c) (Values, Int32, Float, Float) -> Float
     private let expKernel: @convention(c) (Values, Int32, Float, Float, UnsafeMutablePointer<Float>?) -> Void
     private let countKernel: @convention(c) (Values, Int32, Float) -> Int32
-    private let collectKernel: @convention(c) (
-        Values, Int32, Float, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Float>?
-    ) -> Int32
+    private let collectKernel:
+        @convention(c) (
+            Values, Int32, Float, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Float>?
+        ) -> Int32
 
     public init(_ instructionSet: InstructionSet = .best) {
         #if arch(x86_64)
-        if instructionSet == .avx2, InstructionSet.best == .avx2 {
-            argmaxKernel = pg_argmax_avx2
-            maximaKernel = pg_block_maxima_avx2
-            expSumKernel = pg_exp_sum_avx2
-            expKernel = pg_exp_avx2
-            countKernel = pg_count_avx2
-            collectKernel = pg_collect_avx2
-            return
-        }
+            if instructionSet == .avx2, InstructionSet.best == .avx2 {
+                argmaxKernel = pg_argmax_avx2
+                maximaKernel = pg_block_maxima_avx2
+                expSumKernel = pg_exp_sum_avx2
+                expKernel = pg_exp_avx2
+                countKernel = pg_count_avx2
+                collectKernel = pg_collect_avx2
+                return
+            }
         #endif
         argmaxKernel = pg_argmax_portable
         maximaKernel = pg_block_maxima_portable

@@ -1,9 +1,9 @@
 // A file as read-only memory: the one place of this target that touches memory by address.
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #else
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// A regular file mapped read-only for as long as this object lives.

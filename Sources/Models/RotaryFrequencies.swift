@@ -1,12 +1,13 @@
 // Rotary position embedding: frequencies of every scaling, and the table made of them.
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
 internal import Kernels
 public import ModelFiles
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// Inverse frequencies of a model's rotary embedding, and the factor on its cosines and sines.
 ///

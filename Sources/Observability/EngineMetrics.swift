@@ -127,7 +127,8 @@ public final class EngineMetrics: EngineObserver {
     private static func note(
         _ sequence: SequenceStatistics, in openRequests: inout [RequestID: OpenRequest]
     ) -> (sampleCount: Int, longest: Int)? {
-        var request = openRequests.removeValue(forKey: sequence.request)
+        var request =
+            openRequests.removeValue(forKey: sequence.request)
             ?? OpenRequest(openCount: sequence.sampleCount)
         request.openCount -= 1
         request.longest = max(request.longest, sequence.generatedTokenCount)

@@ -1,11 +1,12 @@
 // What the operating system says of this process.
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
 public import Telemetry
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// The `process_` metrics of Prometheus' clients, read from /proc at every scrape; all memory, weights included.
 /// Where there is no /proc they stay 0.

@@ -1,9 +1,9 @@
 // The terminal: text as it comes, and a line at a time.
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #else
-internal import Darwin
+    internal import Darwin
 #endif
 
 enum Console {

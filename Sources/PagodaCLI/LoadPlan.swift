@@ -68,7 +68,8 @@ struct LoadPlan {
     /// What a step's buffers take at most: the rows of the batch in every form, and the logits.
     private static func activationBytes(_ configuration: ModelConfiguration, _ options: LocalExecutorOptions) -> Int {
         let heads = configuration.headCount + configuration.keyValueHeadCount
-        let perRow = 12 * configuration.hiddenSize + 12 * heads * configuration.headSize
+        let perRow =
+            12 * configuration.hiddenSize + 12 * heads * configuration.headSize
             + 16 * configuration.intermediateSize
         return options.maximumRows * perRow + options.maximumLogitRows * 4 * configuration.vocabularySize
             + options.maximumModelLength * 4 * configuration.rotaryDimensions

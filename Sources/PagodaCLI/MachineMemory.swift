@@ -3,9 +3,9 @@
 internal import CPlatform
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #else
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// Limits of the machine, or of the container around this process.

@@ -8,9 +8,9 @@ internal import Models
 internal import Primitives
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #else
-internal import Darwin
+    internal import Darwin
 #endif
 
 extension LoadPlan {

@@ -4,9 +4,9 @@ internal import Dispatch
 internal import Synchronization
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #else
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// Calls a closure at the first signal; a second one ends the process at once with 128 + its number.

@@ -1,9 +1,9 @@
 // A moment on the monotonic clock.
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// A moment in nanoseconds of the monotonic clock: immune to changes of the wall clock, cheap to copy into statistics.

@@ -1,11 +1,12 @@
 // From adjusted logits to the index of one of them: temperature, min-p, top-k, top-p, draw.
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
 import Kernels
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// Draws an index in a few vectorised passes over the row and with work on the surviving candidates alone.
 ///

@@ -1,12 +1,13 @@
 // Logprobs of a row of raw logits.
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
 import Kernels
 public import Primitives
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// Natural logarithms of the softmax of raw logits, as vLLM's `raw_logprobs`: before temperature, bias and penalties.
 public enum Logprobs {

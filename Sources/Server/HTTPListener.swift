@@ -5,9 +5,9 @@ import NIOHTTP1
 import NIOPosix
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// Listens from the moment it is made; connections wait until `run`.
@@ -63,13 +63,13 @@ final class HTTPListener: Sendable {
     private static func tcpOptions(_ limits: ConnectionLimits) -> [(NIOBSDSocket.Option, SocketOptionValue)] {
         var options: [(NIOBSDSocket.Option, SocketOptionValue)] = [(.tcp_nodelay, 1)]
         #if os(Linux)
-        let seconds = limits.writeStallTimeout.components.seconds
-        options += [
-            (NIOBSDSocket.Option(rawValue: TCP_KEEPIDLE), SocketOptionValue(limits.probeDelaySeconds)),
-            (NIOBSDSocket.Option(rawValue: TCP_KEEPINTVL), SocketOptionValue(limits.probeIntervalSeconds)),
-            (NIOBSDSocket.Option(rawValue: TCP_KEEPCNT), SocketOptionValue(limits.probeCount)),
-            (NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT), SocketOptionValue(min(max(1, seconds), 3600) * 1000)),
-        ]
+            let seconds = limits.writeStallTimeout.components.seconds
+            options += [
+                (NIOBSDSocket.Option(rawValue: TCP_KEEPIDLE), SocketOptionValue(limits.probeDelaySeconds)),
+                (NIOBSDSocket.Option(rawValue: TCP_KEEPINTVL), SocketOptionValue(limits.probeIntervalSeconds)),
+                (NIOBSDSocket.Option(rawValue: TCP_KEEPCNT), SocketOptionValue(limits.probeCount)),
+                (NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT), SocketOptionValue(min(max(1, seconds), 3600) * 1000)),
+            ]
         #endif
         return options
     }

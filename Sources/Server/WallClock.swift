@@ -1,9 +1,9 @@
 // The time of day, for clients. Nothing is measured with it.
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 enum WallClock {

@@ -104,7 +104,8 @@ struct AddedTokenMatcher: Sendable {
 
     private func isSingleWord(_ found: Range<Int>, in bytes: [UInt8], _ range: Range<Int>) -> Bool {
         if found.lowerBound > range.lowerBound,
-            ScalarSet.word.contains(UTF8Text.scalar(before: found.lowerBound, in: bytes).value) {
+            ScalarSet.word.contains(UTF8Text.scalar(before: found.lowerBound, in: bytes).value)
+        {
             return false
         }
         return found.upperBound == range.upperBound

@@ -8,7 +8,8 @@ struct ScalarSet: Sendable {
         var isNegated = false
 
         func contains(_ scalar: UInt32) -> Bool {
-            let isMember = ranges.contains { $0.contains(scalar) }
+            let isMember =
+                ranges.contains { $0.contains(scalar) }
                 || (!categories.isEmpty && categories.contains(CategorySet.category(of: scalar)))
             return isMember != isNegated
         }

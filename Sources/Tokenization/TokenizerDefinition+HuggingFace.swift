@@ -179,7 +179,8 @@ extension BytePairEncoder {
             if let pair = merge.stringValue {
                 try merges.append(pair, vocabulary: vocabulary)
             } else if let pair = merge.arrayValue, pair.count == 2, let left = pair[0].stringValue,
-                let right = pair[1].stringValue {
+                let right = pair[1].stringValue
+            {
                 try merges.append(left, right, vocabulary: vocabulary)
             } else {
                 throw .invalidField("model.merges", expected: "a list of pairs of tokens")

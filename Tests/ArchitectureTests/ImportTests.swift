@@ -73,7 +73,9 @@ struct ImportTests {
 
     private func importedModule(_ line: String) -> String? {
         var words = line.split(separator: " ").map(String.init)
-        while let first = words.first, ["public", "internal", "package", "private", "fileprivate", "@preconcurrency"].contains(first) {
+        while let first = words.first,
+            ["public", "internal", "package", "private", "fileprivate", "@preconcurrency"].contains(first)
+        {
             words.removeFirst()
         }
         guard words.first == "import", words.count >= 2 else { return nil }

@@ -46,7 +46,8 @@ struct TidyTests {
             let text = try String(contentsOf: document, encoding: .utf8)
             for match in text.matches(of: /\]\(([^)#:]+)(#[^)]*)?\)/) {
                 let target = document.deletingLastPathComponent().appending(path: String(match.1))
-                #expect(FileManager.default.fileExists(atPath: target.path), "\(document.lastPathComponent): \(match.1)")
+                #expect(
+                    FileManager.default.fileExists(atPath: target.path), "\(document.lastPathComponent): \(match.1)")
             }
         }
     }

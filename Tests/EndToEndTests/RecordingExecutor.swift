@@ -58,7 +58,9 @@ final class RecordingExecutor: Executor {
     func execute(_ batch: borrowing ForwardBatch, into logits: LogitsBuffer) throws(ExecutionError) {
         let size = cacheCapacity.blockSize
         var renamed = copy batch
-        for index in renamed.blockTables.indices { renamed.blockTables[index] = blockOrder[Int(batch.blockTables[index])] }
+        for index in renamed.blockTables.indices {
+            renamed.blockTables[index] = blockOrder[Int(batch.blockTables[index])]
+        }
         for row in renamed.slotMapping.indices {
             let slot = Int(batch.slotMapping[row])
             renamed.slotMapping[row] = blockOrder[slot / size] * Int32(size) + Int32(slot % size)
@@ -74,7 +76,8 @@ final class RecordingExecutor: Executor {
         for row in 0..<renamed.rowCount { tokenInSlot[Int(renamed.slotMapping[row])] = renamed.tokenIDs[row] }
         try inner.execute(renamed, into: logits)
         for (index, row) in renamed.logitRows.enumerated() {
-            guard let sequence = renamed.sequences.first(where: { $0.firstRow <= row && row < $0.firstRow + $0.rowCount })
+            guard
+                let sequence = renamed.sequences.first(where: { $0.firstRow <= row && row < $0.firstRow + $0.rowCount })
             else { continue }
             let context = (0...Int(renamed.positions[Int(row)])).map { position in
                 let block = renamed.blockTables[Int(sequence.blockTableOffset) + position / size]

@@ -28,7 +28,8 @@ final class RunningServer: @unchecked Sendable {
         process = Process()
         process.executableURL = URL(filePath: try TestFiles.binary())
         process.arguments =
-            ["serve", try TestFiles.model(), "--host", "127.0.0.1", "--port", "\(port)", "--max-model-len", "2048"] + options
+            ["serve", try TestFiles.model(), "--host", "127.0.0.1", "--port", "\(port)", "--max-model-len", "2048"]
+            + options
         process.standardError = try FileHandle(forWritingTo: log)
         try process.run()
         let deadline = ContinuousClock.now + .seconds(60)

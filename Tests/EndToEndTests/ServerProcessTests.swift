@@ -20,7 +20,10 @@ struct ServerProcessTests {
         #expect(answers["finish"] == "length" && answers["completionTokens"] == 8)
         #expect(answers["roles"] == ["assistant"])
         #expect(answers["logprobs"] == 8 && answers["samples"]?.arrayValue?.count == 3)
-        #expect(answers["errors"] == ["model": [404, "model"], "temperature": [400, "temperature"], "prompt": [400, "prompt"]])
+        #expect(
+            answers["errors"] == [
+                "model": [404, "model"], "temperature": [400, "temperature"], "prompt": [400, "prompt"],
+            ])
         #expect(server.terminate() == 0)
     }
 
@@ -123,14 +126,16 @@ struct ServerProcessTests {
         }
     }
 
-    @Test("wrong command lines are refused in a sentence", arguments: [
-        (["serve", "/no/such/model.gguf"], "/no/such/model.gguf"),
-        (["serve"], "MODEL"),
-        (["serve", "MODEL", "--tensor_parallel_size", "2"], "tensor-parallel-size"),
-        (["serve", "MODEL", "--max_model_len", "99999999"], "max-model-len"),
-        (["serve", "MODEL", "--kv-cache-memory-bytes", "1k"], "KV cache"),
-        (["serve", "MODEL", "--quantization", "gptq"], "quantization"),
-    ])
+    @Test(
+        "wrong command lines are refused in a sentence",
+        arguments: [
+            (["serve", "/no/such/model.gguf"], "/no/such/model.gguf"),
+            (["serve"], "MODEL"),
+            (["serve", "MODEL", "--tensor_parallel_size", "2"], "tensor-parallel-size"),
+            (["serve", "MODEL", "--max_model_len", "99999999"], "max-model-len"),
+            (["serve", "MODEL", "--kv-cache-memory-bytes", "1k"], "KV cache"),
+            (["serve", "MODEL", "--quantization", "gptq"], "quantization"),
+        ])
     func refusals(arguments: [String], word: String) throws {
         let model = try TestFiles.model()
         let process = Process()

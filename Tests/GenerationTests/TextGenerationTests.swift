@@ -41,7 +41,9 @@ struct TextGenerationTests {
         let start = try #require(text.utf8.count >= 12 ? text.range(of: stop) : nil)
         for includes in [false, true] {
             let delta = try await TestModel.collect(
-                request { $0.stopStrings = ["??", stop]; $0.includesStop = includes }, on: generator)[0]
+                request {
+                    $0.stopStrings = ["??", stop]; $0.includesStop = includes
+                }, on: generator)[0]
             #expect(delta.text == String(text[..<(includes ? start.upperBound : start.lowerBound)]))
             #expect(delta.ending == ChoiceEnding(reason: .stop, stopString: stop))
             #expect(delta.tokenIDs.count == text[..<start.upperBound].utf8.count)
@@ -53,7 +55,9 @@ struct TextGenerationTests {
         let generator = try TestModel.generator()
         let text = try await TestModel.collect(request(), on: generator)[0].text
         let delta = try await TestModel.collect(
-            request { $0.stopStrings = [String(text.prefix(1))]; $0.minimumTokens = 5 }, on: generator)[0]
+            request {
+                $0.stopStrings = [String(text.prefix(1))]; $0.minimumTokens = 5
+            }, on: generator)[0]
         #expect(delta.text.hasPrefix(String(text.prefix(5))))
     }
 
@@ -64,7 +68,9 @@ struct TextGenerationTests {
         let token = whole.tokenIDs[7]
         let count = try #require(whole.tokenIDs.firstIndex(of: token))
         let delta = try await TestModel.collect(
-            request { $0.stopTokenIDs = [token]; $0.includesStop = includes }, on: generator)[0]
+            request {
+                $0.stopTokenIDs = [token]; $0.includesStop = includes
+            }, on: generator)[0]
         #expect(delta.text.utf8.count == count + (includes ? 1 : 0))
         #expect(delta.tokenIDs.last == token)
         #expect(delta.ending == ChoiceEnding(reason: .stop, stopTokenID: token))
@@ -104,7 +110,9 @@ struct TextGenerationTests {
     @Test("logprobs name each token by text and bytes, and a prompt's begin with none")
     func logprobs() async throws {
         let generator = try TestModel.generator()
-        let request = request(3) { $0.logprobCount = 2; $0.promptLogprobCount = 1 }
+        let request = request(3) {
+            $0.logprobCount = 2; $0.promptLogprobCount = 1
+        }
         let generation = try generator.start(generator.prepare(request, arrival: .now()))
         var prompt: [PositionLogprob] = []
         var positions: [PositionLogprob] = []
@@ -123,7 +131,9 @@ struct TextGenerationTests {
     @Test("a prompt of one token has logprobs too: none")
     func shortPrompt() async throws {
         let generator = try TestModel.generator()
-        let request = request(2) { $0.prompt = .text("h"); $0.promptLogprobCount = 0 }
+        let request = request(2) {
+            $0.prompt = .text("h"); $0.promptLogprobCount = 0
+        }
         let generation = try generator.start(generator.prepare(request, arrival: .now()))
         var prompt: [PositionLogprob]?
         for await batch in generation { prompt = batch.promptLogprobs ?? prompt }
@@ -135,7 +145,9 @@ struct TextGenerationTests {
     func samples() async throws {
         let generator = try TestModel.generator()
         let deltas = try await TestModel.collect(
-            request { $0.sampleCount = 4; $0.temperature = 1; $0.seed = 3 }, on: generator)
+            request {
+                $0.sampleCount = 4; $0.temperature = 1; $0.seed = 3
+            }, on: generator)
         #expect(Set(deltas.map(\.text)).count == 4)
         #expect(deltas.allSatisfy { $0.ending?.reason == .length })
     }

@@ -39,9 +39,11 @@ struct TextGeneratorTests {
         #expect(throws: GenerationError.self) { try prepare(request) }
     }
 
-    @Test("a prompt that leaves no room is refused by the name vLLM gives it", arguments: [
-        (63, true), (64, false), (70, false),
-    ])
+    @Test(
+        "a prompt that leaves no room is refused by the name vLLM gives it",
+        arguments: [
+            (63, true), (64, false), (70, false),
+        ])
     func promptLength(count: Int, fits: Bool) throws {
         let request = GenerationRequest(prompt: .text(String(repeating: "a", count: count)))
         guard !fits else {
@@ -95,9 +97,11 @@ struct TextGeneratorTests {
         #expect(trusting.filter { $0 == TestModel.endID }.count == 2)
     }
 
-    @Test("a conversation is continued in its last message", arguments: [
-        ("I am ", "I am "), ("I am", "I am"), ("  x  ", "  x  "),
-    ])
+    @Test(
+        "a conversation is continued in its last message",
+        arguments: [
+            ("I am ", "I am "), ("I am", "I am"), ("  x  ", "  x  "),
+        ])
     func continuation(content: String, end: String) throws {
         var chat = ChatPrompt(messages: [
             ["role": "user", "content": "Who?"], ["role": "assistant", "content": .string(content)],
@@ -124,12 +128,14 @@ struct TextGeneratorTests {
         }
     }
 
-    @Test("a template that loops over a message's content gets parts", arguments: [
-        ("{% for m in messages %}{{ m.content }}{% endfor %}", false),
-        ("{% for m in messages %}{%- for part in m['content'] %}{{ part.text }}{% endfor %}{% endfor %}", true),
-        ("{% for m in messages %}{% for part in m.content -%}{{ part.text }}{% endfor %}{% endfor %}", true),
-        ("{% for content in messages %}{{ content }}{% endfor %}", false),
-    ])
+    @Test(
+        "a template that loops over a message's content gets parts",
+        arguments: [
+            ("{% for m in messages %}{{ m.content }}{% endfor %}", false),
+            ("{% for m in messages %}{%- for part in m['content'] %}{{ part.text }}{% endfor %}{% endfor %}", true),
+            ("{% for m in messages %}{% for part in m.content -%}{{ part.text }}{% endfor %}{% endfor %}", true),
+            ("{% for content in messages %}{{ content }}{% endfor %}", false),
+        ])
     func contentFormat(template: String, isParts: Bool) throws {
         let model = try LoadedModel(names: [], root: "a", tokenizer: TestModel.tokenizer(), chatTemplate: template)
         #expect((model.contentFormat == .parts) == isParts)

@@ -12,7 +12,8 @@ import Testing
 
     @Test("escapes no more than JSON demands")
     func compact() {
-        let expected = #"{"b":[1,2.5,true,null,{}],"a":{"é"# + "\u{2028}"
+        let expected =
+            #"{"b":[1,2.5,true,null,{}],"a":{"é"# + "\u{2028}"
             + #"😀":"\u0000\u001f"# + "\u{7F}" + #"\"\\/\b\f\n\r\t<"},"c":[]}"#
         #expect(Self.document.serialized() == expected)
     }

@@ -2,7 +2,7 @@ import Kernels
 import Testing
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A sequence of random queries, keys and values, and ways to run attention over it.
@@ -111,8 +111,9 @@ struct AttentionTests {
         for (row, exact) in zip(found, test.reference()) { #expect(relativeDistance(row, exact) < tolerance) }
     }
 
-    @Test("has the same bits for any chunk, block size, block order and instruction set",
-          arguments: KVCacheType.allCases)
+    @Test(
+        "has the same bits for any chunk, block size, block order and instruction set",
+        arguments: KVCacheType.allCases)
     func sameBits(type: KVCacheType) throws {
         let test = AttentionCase(length: 150)
         let reference = try test.run(blockSize: 16, chunk: 150, type: type)
@@ -146,7 +147,8 @@ struct AttentionTests {
             cache.store(layer: 0, slot: 16 + row, from: source, row: row, keyColumn: 384, valueColumn: 512, kernels)
         }
         cache.copyBlock(from: 1, to: 3)
-        let scratch = try FloatMatrix(rows: 1, columns: cache.attentionScratch(groupSize: 3), in: arena, purpose: "test")
+        let scratch = try FloatMatrix(
+            rows: 1, columns: cache.attentionScratch(groupSize: 3), in: arena, purpose: "test")
         let results = try [Int32(1), 3].map { block -> [Float] in
             let out = try FloatMatrix(rows: 16, columns: 384, in: arena, purpose: "test")
             cache.attend(

@@ -88,8 +88,9 @@ struct PackedMatrixTests {
         }
     }
 
-    @Test("a row's product has the same bits in any batch and with any number of workers",
-          arguments: [StorageFormat.float32, .bfloat16, .q4_1, .q8_0, .q6_K])
+    @Test(
+        "a row's product has the same bits in any batch and with any number of workers",
+        arguments: [StorageFormat.float32, .bfloat16, .q4_1, .q8_0, .q6_K])
     func sameBitsInAnyBatch(format: StorageFormat) throws {
         let arena = Arena()
         let (matrix, _) = try packed(format, rows: 200, columns: 256, seed: 13, in: arena)

@@ -2,7 +2,7 @@ import Kernels
 import Testing
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 @Suite("Row operations")
@@ -59,7 +59,8 @@ struct RowOperationsTests {
                     let angle = Double(pair) + 0.5
                     let first = Double(heads[head * 16 + pair]), second = Double(heads[head * 16 + pair + 4])
                     let expected =
-                        index < 4 ? first * cos(angle) - second * sin(angle)
+                        index < 4
+                        ? first * cos(angle) - second * sin(angle)
                         : index < 8 ? second * cos(angle) + first * sin(angle) : Double(heads[place])
                     #expect(abs(Double(out[0, place]) - expected) < 1e-6)
                 }

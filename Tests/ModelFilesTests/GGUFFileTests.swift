@@ -52,10 +52,14 @@ struct GGUFFileTests {
         Lie("truth value 2", "truth value of 2") { $0.pair("x", type: 7) { $0.add(UInt8(2)) } },
         Lie("integer of 2^64 - 1", "out of range") { $0.pair("x", type: 10) { $0.add(UInt64.max) } },
         Lie("array of 2^61 numbers", "the array") { writer in
-            writer.pair("x", type: 9) { $0.add(UInt32(12)); $0.add(UInt64(1) << 61) }
+            writer.pair("x", type: 9) {
+                $0.add(UInt32(12)); $0.add(UInt64(1) << 61)
+            }
         },
         Lie("array of unknown type", "unknown value type 99") { writer in
-            writer.pair("x", type: 9) { $0.add(UInt32(99)); $0.add(UInt64(1)) }
+            writer.pair("x", type: 9) {
+                $0.add(UInt32(99)); $0.add(UInt64(1))
+            }
         },
         Lie("arrays nested 100 deep", "deeper than 4") { writer in
             writer.pair("x", type: 9) { bytes in
@@ -91,7 +95,9 @@ struct GGUFFileTests {
         Lie("an offset within another tensor", "begins at offset 0") { $0.tensors[1].offset = 0 },
         Lie("a gap", "begins at offset 1099511627776") { $0.tensors[2].offset = 1 << 40 },
         Lie("an offset of 2^64 - 32", "begins at offset") { $0.tensors[2].offset = .max - 31 },
-        Lie("a tensor larger than the file", "ends before the end of tensor") { $0.tensors[2].dimensions = [32, 99999] },
+        Lie("a tensor larger than the file", "ends before the end of tensor") {
+            $0.tensors[2].dimensions = [32, 99999]
+        },
         Lie("the last byte missing", "ends before the end of tensor \"blk.0.attn_q.weight\"") { $0.cut = 1 },
         Lie("all data missing", "ends before the end of tensor \"token_embd.weight\"") { $0.cut = 224 + 128 + 576 },
     ]
@@ -155,12 +161,16 @@ struct GGUFFileTests {
         writer.number("f32", 0.5)
         writer.pair("bool", type: 7) { $0.add(UInt8(1)) }
         writer.string("text", "héllo")
-        writer.pair("cut text", type: 8) { $0.add(UInt64(2)); $0.all += [0x61, 0xC3] }
+        writer.pair("cut text", type: 8) {
+            $0.add(UInt64(2)); $0.all += [0x61, 0xC3]
+        }
         writer.pair("u64", type: 10) { $0.add(UInt64(1) << 40) }
         writer.pair("i64", type: 11) { $0.add(Int64.min) }
         writer.pair("f64", type: 12) { $0.add((0.1).bitPattern) }
         writer.strings("strings", ["a", ""])
-        writer.pair("integers", type: 9) { $0.add(UInt32(5)); $0.add(UInt64(2)); $0.add(Int32(-1)); $0.add(Int32(7)) }
+        writer.pair("integers", type: 9) {
+            $0.add(UInt32(5)); $0.add(UInt64(2)); $0.add(Int32(-1)); $0.add(Int32(7))
+        }
         writer.pair("nested", type: 9) { bytes in
             bytes.add(UInt32(9))
             bytes.add(UInt64(1))

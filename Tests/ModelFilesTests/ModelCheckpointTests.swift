@@ -31,7 +31,8 @@ struct ModelCheckpointTests {
     @Test("reads a Hugging Face folder")
     func huggingFace() throws {
         let folder = try folder(files: [
-            "generation_config.json": #"{"temperature":0.6,"top_p":0.9,"top_k":40,"eos_token_id":3,"max_new_tokens":9}"#,
+            "generation_config.json":
+                #"{"temperature":0.6,"top_p":0.9,"top_k":40,"eos_token_id":3,"max_new_tokens":9}"#,
             "tokenizer.json": #"{"version":"1.0"}"#, "tokenizer_config.json": #"{"chat_template":"from config"}"#,
         ])
         let checkpoint = try ModelCheckpoint.open(path: folder.path + "/")
@@ -78,9 +79,12 @@ struct ModelCheckpointTests {
         (#""eos_token_id":null"#, { $0.eosTokenIDs.isEmpty }),
         (#""rope_scaling":null"#, { $0.ropeScaling == .none }),
         (#""rope_scaling":{"rope_type":"default"}"#, { $0.ropeScaling == .none }),
-        (#""rope_scaling":{"type":"linear","factor":2.0}"#, {
-            $0.ropeScaling == .linear(factor: 2) && $0.contextLength == 256
-        }),
+        (
+            #""rope_scaling":{"type":"linear","factor":2.0}"#,
+            {
+                $0.ropeScaling == .linear(factor: 2) && $0.contextLength == 256
+            }
+        ),
         (
             #""rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}"#,
             {
@@ -90,9 +94,12 @@ struct ModelCheckpointTests {
                     && $0.contextLength == 128
             }
         ),
-        (#""rope_scaling":{"type":"yarn","factor":4,"original_max_position_embeddings":64}"#, {
-            $0.ropeScaling == .yarn(.init(factor: 4, originalContextLength: 64)) && $0.contextLength == 256
-        }),
+        (
+            #""rope_scaling":{"type":"yarn","factor":4,"original_max_position_embeddings":64}"#,
+            {
+                $0.ropeScaling == .yarn(.init(factor: 4, originalContextLength: 64)) && $0.contextLength == 256
+            }
+        ),
         (#""rope_scaling":{"type":"dynamic","factor":4}"#, { $0.ropeScaling == .unsupported("dynamic") }),
         (#""rope_parameters":{"rope_type":"default","rope_theta":7.0}"#, { $0.ropeTheta == 7 }),
         (#""auto_map":{"AutoModel":"evil.py--Model"}"#, { $0.architecture == "LlamaForCausalLM" }),
@@ -125,7 +132,8 @@ struct ModelCheckpointTests {
         (#""rope_scaling":{"type":"linear"}"#, "factor"), (#""rope_scaling":{"type":"linear","factor":0}"#, "factor"),
         (#""rope_scaling":{"type":"llama3","factor":8}"#, "low_freq_factor"), (#""rope_scaling":[]"#, "rope_scaling"),
         (#""rope_scaling":{"type":5}"#, "type"), (#""sliding_window":0"#, "sliding_window"),
-        (#""sliding_window":9,"max_window_layers":1"#, "max_window_layers"), (#""architectures":null"#, "architectures"),
+        (#""sliding_window":9,"max_window_layers":1"#, "max_window_layers"),
+        (#""architectures":null"#, "architectures"),
         (#""architectures":[]"#, "architectures"), (#""architectures":"Llama""#, "architectures"),
         (#""tie_word_embeddings":1"#, "tie_word_embeddings"), (#""hidden_act":1"#, "hidden_act"),
         (#""quantization_config":{"quant_method":"gptq","bits":4}"#, "gptq"),

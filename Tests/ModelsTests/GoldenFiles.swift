@@ -49,7 +49,10 @@ final class PlainRunner {
     private let blocksPerSequence: Int
     private let options: LocalExecutorOptions
 
-    init(_ checkpoint: ModelCheckpoint, sequences: Int, length: Int, _ change: (inout LocalExecutorOptions) -> Void = { _ in }) throws {
+    init(
+        _ checkpoint: ModelCheckpoint, sequences: Int, length: Int,
+        _ change: (inout LocalExecutorOptions) -> Void = { _ in }
+    ) throws {
         var options = LocalExecutorOptions()
         options.threadCount = 2
         options.computesInFloat32 = true
@@ -106,7 +109,9 @@ final class PlainRunner {
             let end = min(prompt.count, start + options.maximumRows)
             // Wanted rows may begin in the chunk before the last.
             let inChunk = max(0, end - max(start, prompt.count - wanted))
-            rows += try run([Piece(sequence: sequence, start: start, tokens: Array(prompt[start..<end]), wanted: inChunk)])
+            rows += try run([
+                Piece(sequence: sequence, start: start, tokens: Array(prompt[start..<end]), wanted: inChunk)
+            ])
         }
         return rows
     }

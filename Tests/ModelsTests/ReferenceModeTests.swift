@@ -51,13 +51,15 @@ struct ReferenceModeTests {
 
         var firstDifference = [Int?](repeating: nil, count: cases.count)
         for step in 0..<64 {
-            for (index, test) in cases.enumerated() where firstDifference[index] == nil && next[index] != test.tokens[step] {
+            for (index, test) in cases.enumerated()
+            where firstDifference[index] == nil && next[index] != test.tokens[step] {
                 firstDifference[index] = step
             }
             guard step < 63 else { break }
             let rows = try runner.run(
                 cases.enumerated().map { index, test in
-                    PlainRunner.Piece(sequence: index, start: test.prompt.count + step, tokens: [next[index]], wanted: 1)
+                    PlainRunner.Piece(
+                        sequence: index, start: test.prompt.count + step, tokens: [next[index]], wanted: 1)
                 })
             next = rows.map(argmax)
         }

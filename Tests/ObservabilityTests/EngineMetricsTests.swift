@@ -62,7 +62,8 @@ struct EngineMetricsTests {
         #expect(stable == fixture("initial-exposition.txt"))
     }
 
-    @Test("token buckets go up to the model's length", arguments: [(1, 1), (9, 3), (10, 4), (4_096, 11), (131_072, 16)])
+    @Test(
+        "token buckets go up to the model's length", arguments: [(1, 1), (9, 3), (10, 4), (4_096, 11), (131_072, 16)])
     func tokenBuckets(length: Int, count: Int) throws {
         let configuration = MetricsConfiguration(
             modelName: "m", version: "", instructionSet: "", maxModelLength: length, blockSize: 16, blockCount: 1,

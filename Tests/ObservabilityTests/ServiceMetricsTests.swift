@@ -51,17 +51,17 @@ struct ServiceMetricsTests {
     }
 
     #if os(Linux)
-    @Test("the process's memory, time and files are plausible")
-    func process() throws {
-        let scrape = try serviceMetrics().scrape
-        func value(_ name: String) -> Double { scrape["process_" + name] ?? .nan }
-        #expect(value("resident_memory_bytes") > 1e6)
-        #expect(value("virtual_memory_bytes") > value("resident_memory_bytes"))
-        #expect(value("start_time_seconds") > 1.5e9)
-        #expect(value("cpu_seconds_total") >= 0)
-        #expect(value("open_fds") >= 3)
-        #expect(value("max_fds") >= value("open_fds"))
-    }
+        @Test("the process's memory, time and files are plausible")
+        func process() throws {
+            let scrape = try serviceMetrics().scrape
+            func value(_ name: String) -> Double { scrape["process_" + name] ?? .nan }
+            #expect(value("resident_memory_bytes") > 1e6)
+            #expect(value("virtual_memory_bytes") > value("resident_memory_bytes"))
+            #expect(value("start_time_seconds") > 1.5e9)
+            #expect(value("cpu_seconds_total") >= 0)
+            #expect(value("open_fds") >= 3)
+            #expect(value("max_fds") >= value("open_fds"))
+        }
     #endif
 
     @Test("the statistics line is vLLM's, and falls silent after two idle intervals")

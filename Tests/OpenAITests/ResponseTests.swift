@@ -10,9 +10,10 @@ import Testing
         let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
         let text = try? String(contentsOf: fixtures.appendingPathComponent("responses.json"), encoding: .utf8)
         let members = (try? JSONParser.parse(text ?? ""))?.objectValue?.members ?? []
-        return Dictionary(uniqueKeysWithValues: members.compactMap { member in
-            member.value.stringValue.map { (member.key, $0) }
-        })
+        return Dictionary(
+            uniqueKeysWithValues: members.compactMap { member in
+                member.value.stringValue.map { (member.key, $0) }
+            })
     }()
 
     static let text = "Größe \"x\"\n\t\\ 😀\u{1}"

@@ -49,9 +49,10 @@ import Testing
     func detokenize() throws {
         #expect(try DetokenizeRequest(json: JSONParser.parse(#"{"tokens":[1,2]}"#)).tokens == [1, 2])
         #expect(try DetokenizeRequest(json: JSONParser.parse(#"{"tokens":[]}"#)).tokens.isEmpty)
-        for text in ["{}", #"{"tokens":null}"#, #"{"tokens":5}"#, #"{"tokens":[-1]}"#, #"{"tokens":[4294967296]}"#,
-            #"{"tokens":["a"]}"#, #"{"tokens":[1.5]}"#]
-        {
+        for text in [
+            "{}", #"{"tokens":null}"#, #"{"tokens":5}"#, #"{"tokens":[-1]}"#, #"{"tokens":[4294967296]}"#,
+            #"{"tokens":["a"]}"#, #"{"tokens":[1.5]}"#,
+        ] {
             let error = #expect(throws: RequestError.self) { try DetokenizeRequest(json: JSONParser.parse(text)) }
             #expect(error?.param == "tokens")
         }

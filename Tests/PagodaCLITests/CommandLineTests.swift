@@ -16,17 +16,22 @@ struct CommandLineTests {
             ])
     }
 
-    @Test("sizes read as people write them", arguments: [
-        ("0", 0), ("2048", 2048), ("4k", 4000), ("4K", 4096), ("1G", 1 << 30), ("2g", 2_000_000_000), ("25.6k", 25_600),
-        ("1T", 1 << 40),
-    ])
+    @Test(
+        "sizes read as people write them",
+        arguments: [
+            ("0", 0), ("2048", 2048), ("4k", 4000), ("4K", 4096), ("1G", 1 << 30), ("2g", 2_000_000_000),
+            ("25.6k", 25_600),
+            ("1T", 1 << 40),
+        ])
     func sizes(text: String, value: Int) {
         #expect(HumanCount(argument: text)?.value == value)
     }
 
-    @Test("what is no size is refused, and never overflows", arguments: [
-        "", "k", "4X", "4.5", "4.5K", "99999999999T", "0x10", "1e400g", "nang", "- 1", "9223372036854775808",
-    ])
+    @Test(
+        "what is no size is refused, and never overflows",
+        arguments: [
+            "", "k", "4X", "4.5", "4.5K", "99999999999T", "0x10", "1e400g", "nang", "- 1", "9223372036854775808",
+        ])
     func wrongSizes(text: String) {
         #expect(HumanCount(argument: text) == nil)
     }

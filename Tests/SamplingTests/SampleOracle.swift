@@ -4,9 +4,9 @@ import Primitives
 import Sampling
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The distribution that a row, a request's parameters and its tokens so far must give.

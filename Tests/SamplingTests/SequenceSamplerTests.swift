@@ -132,7 +132,9 @@ struct SequenceSamplerTests {
     @Test("greedy takes the largest logit, the lowest id of equals, and ignores the filters")
     func greedy() throws {
         let row: [Float] = [-1, 3, 2, 3, -.infinity, 3, 0, 0, 0, 3]
-        let greedy = parameters { $0.temperature = 0; $0.topK = 2; $0.topP = 0.1; $0.minP = 0.9 }
+        let greedy = parameters {
+            $0.temperature = 0; $0.topK = 2; $0.topP = 0.1; $0.minP = 0.9
+        }
         var sampler = SequenceSampler(greedy, size: row.count)
         #expect(try sampler.sample(copyOf: row) == SampledToken(token: 1))
     }
@@ -160,8 +162,16 @@ struct SequenceSamplerTests {
     func topK() throws {
         let row: [Float] = [1, 2, 2, 2, 0, -1]
         #expect(try support(parameters { $0.topK = 2 }, row: row) == [1, 2, 3])
-        #expect(try support(parameters { $0.topK = 5; $0.temperature = 2 }, row: row) == [0, 1, 2, 3, 4])
-        #expect(try support(parameters { $0.topK = 99; $0.temperature = 3 }, row: row) == [0, 1, 2, 3, 4, 5])
+        #expect(
+            try support(
+                parameters {
+                    $0.topK = 5; $0.temperature = 2
+                }, row: row) == [0, 1, 2, 3, 4])
+        #expect(
+            try support(
+                parameters {
+                    $0.topK = 99; $0.temperature = 3
+                }, row: row) == [0, 1, 2, 3, 4, 5])
     }
 
     @Test("top-p keeps the shortest head with the mass, at least one token")
@@ -179,15 +189,27 @@ struct SequenceSamplerTests {
     func topKThenTopP() throws {
         // Of the four, two survive with 2/3 and 1/3.
         let row: [Float] = [0.693_147_2 * 3, 0.693_147_2 * 2, 0.693_147_2, 0.693_147_2]
-        #expect(try support(parameters { $0.topK = 2; $0.topP = 0.6 }, row: row) == [0])
-        #expect(try support(parameters { $0.topK = 2; $0.topP = 0.7 }, row: row) == [0, 1])
+        #expect(
+            try support(
+                parameters {
+                    $0.topK = 2; $0.topP = 0.6
+                }, row: row) == [0])
+        #expect(
+            try support(
+                parameters {
+                    $0.topK = 2; $0.topP = 0.7
+                }, row: row) == [0, 1])
     }
 
     @Test("min-p is relative to the likeliest token, after the temperature")
     func minP() throws {
         let row: [Float] = [2, 1, 0, -4]
         #expect(try support(parameters { $0.minP = 0.2 }, row: row) == [0, 1])
-        #expect(try support(parameters { $0.minP = 0.2; $0.temperature = 2 }, row: row) == [0, 1, 2])
+        #expect(
+            try support(
+                parameters {
+                    $0.minP = 0.2; $0.temperature = 2
+                }, row: row) == [0, 1, 2])
         #expect(try support(parameters { $0.minP = 1 }, row: row) == [0])
     }
 
@@ -206,13 +228,19 @@ struct SequenceSamplerTests {
     func allowed() throws {
         let row: [Float] = [9, 0, 0, 9, 1]
         #expect(try support(parameters { $0.allowedTokenIDs = [4, 1, 4, 77, -3] }, row: row) == [1, 4])
-        var greedy = SequenceSampler(parameters { $0.temperature = 0; $0.allowedTokenIDs = [2, 1] }, size: 5)
+        var greedy = SequenceSampler(
+            parameters {
+                $0.temperature = 0; $0.allowedTokenIDs = [2, 1]
+            }, size: 5)
         #expect(try greedy.sample(copyOf: row).token == 1)
     }
 
     @Test("a bad word can't be completed, but its beginning stands alone")
     func badWords() throws {
-        var sampler = SequenceSampler(parameters { $0.temperature = 0; $0.badWords = [[1, 2], [4]] }, size: 5)
+        var sampler = SequenceSampler(
+            parameters {
+                $0.temperature = 0; $0.badWords = [[1, 2], [4]]
+            }, size: 5)
         #expect(try sampler.sample(copyOf: [0, 0, 5, 0, 9]).token == 2)
         #expect(try sampler.sample(copyOf: [0, 9, 5, 0, 0]).token == 1)
         #expect(try sampler.sample(copyOf: [0, 1, 5, 0, 9]).token == 1)
@@ -235,20 +263,29 @@ struct SequenceSamplerTests {
     @Test("logit_bias adds, and can't bring back what is ruled out")
     func logitBias() throws {
         var sampler = SequenceSampler(
-            parameters { $0.temperature = 0; $0.logitBias = [2: 100, 0: 50, 99: 1, -1: 1] }, size: 3)
+            parameters {
+                $0.temperature = 0; $0.logitBias = [2: 100, 0: 50, 99: 1, -1: 1]
+            }, size: 3)
         #expect(try sampler.sample(copyOf: [1, 40, -.infinity]).token == 0)
     }
 
     @Test("the repetition penalty looks at the prompt too, frequency and presence at the output alone")
     func penalties() throws {
         let row: [Float] = [4, 3, 2]
-        let repetitive = parameters { $0.temperature = 0; $0.repetitionPenalty = 2 }
+        let repetitive = parameters {
+            $0.temperature = 0; $0.repetitionPenalty = 2
+        }
         var repetition = SequenceSampler(repetitive, size: 3, prompt: [0])
         #expect(try (0..<3).map { _ in try repetition.sample(copyOf: row).token } == [1, 0, 0])
-        let present = parameters { $0.temperature = 0; $0.presencePenalty = 1.5 }
+        let present = parameters {
+            $0.temperature = 0; $0.presencePenalty = 1.5
+        }
         var presence = SequenceSampler(present, size: 3, prompt: [0])
         #expect(try (0..<3).map { _ in try presence.sample(copyOf: row).token } == [0, 1, 0])
-        var frequency = SequenceSampler(parameters { $0.temperature = 0; $0.frequencyPenalty = 0.6 }, size: 3)
+        var frequency = SequenceSampler(
+            parameters {
+                $0.temperature = 0; $0.frequencyPenalty = 0.6
+            }, size: 3)
         #expect(try (0..<5).map { _ in try frequency.sample(copyOf: row).token } == [0, 0, 1, 0, 1])
     }
 
@@ -267,7 +304,10 @@ struct SequenceSamplerTests {
         let nothing = [Float](repeating: -.infinity, count: 21)
         var sampler = SequenceSampler(parameters { $0.temperature = temperature }, size: 21)
         #expect(throws: SamplingError.noCandidate) { try sampler.sample(copyOf: nothing) }
-        var none = SequenceSampler(parameters { $0.temperature = temperature; $0.allowedTokenIDs = [] }, size: 2)
+        var none = SequenceSampler(
+            parameters {
+                $0.temperature = temperature; $0.allowedTokenIDs = []
+            }, size: 2)
         #expect(throws: SamplingError.noCandidate) { try none.sample(copyOf: [1, 2]) }
     }
 

@@ -19,14 +19,16 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a client that asks for it gets its connection closed", arguments: [
-        "GET /health HTTP/1.0\r\n\r\n",
-        "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        "GET /health HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n",
-        "GET /health HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, CLOSE\r\n\r\n",
-        "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close, foo\r\n\r\n",
-        "GET /health HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
-    ])
+    @Test(
+        "a client that asks for it gets its connection closed",
+        arguments: [
+            "GET /health HTTP/1.0\r\n\r\n",
+            "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            "GET /health HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n",
+            "GET /health HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, CLOSE\r\n\r\n",
+            "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close, foo\r\n\r\n",
+            "GET /health HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        ])
     func closing(request: String) async throws {
         try await TestServer.run { test in
             try await test.connect { connection in

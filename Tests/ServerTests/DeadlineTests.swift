@@ -48,9 +48,11 @@ struct DeadlineTests {
         }
     }
 
-    @Test("a body that does not end is answered with 408", arguments: [
-        "Content-Length: 1000", "Transfer-Encoding: chunked",
-    ])
+    @Test(
+        "a body that does not end is answered with 408",
+        arguments: [
+            "Content-Length: 1000", "Transfer-Encoding: chunked",
+        ])
     func slowBody(framing: String) async throws {
         try await TestServer.run { options in
             options.server.connections.bodyTimeout = .milliseconds(200)
@@ -106,7 +108,8 @@ struct DeadlineTests {
         } _: { test in
             try await Self.connectWithoutReading(port: test.port) { channel in
                 // More than the system's buffers hold.
-                let body = #"{"messages":[{"role":"user","content":"hi"}],"max_tokens":900,"n":8,"logprobs":true,"#
+                let body =
+                    #"{"messages":[{"role":"user","content":"hi"}],"max_tokens":900,"n":8,"logprobs":true,"#
                     + #""top_logprobs":20,"ignore_eos":true,"stream":true}"#
                 try await Self.write("/v1/chat/completions", body, to: channel)
                 try await eventually { try await test.value(of: #"vllm_request_count{status="FAILED"}"#) == 1 }

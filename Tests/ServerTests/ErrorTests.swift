@@ -94,9 +94,11 @@ struct ErrorTests {
         }
     }
 
-    @Test("a body that is not called JSON is refused as vLLM refuses it", arguments: [
-        "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "",
-    ])
+    @Test(
+        "a body that is not called JSON is refused as vLLM refuses it",
+        arguments: [
+            "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "",
+        ])
     func mediaType(type: String) async throws {
         try await TestServer.run { test in
             let headers = type.isEmpty ? [] : ["Content-Type: \(type)"]

@@ -111,7 +111,10 @@ struct OverloadTests {
     func addressInUse() async throws {
         try await TestServer.run { test in
             await #expect(throws: ServerError.self) {
-                try await TestServer.run { $0.server.port = test.port } _: { _ in }
+                try await TestServer.run {
+                    $0.server.port = test.port
+                } _: { _ in
+                }
             }
         }
     }

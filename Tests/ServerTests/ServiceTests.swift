@@ -77,16 +77,18 @@ struct ServiceTests {
         }
     }
 
-    @Test("metrics are told in the format that is asked for", arguments: [
-        ("", "text/plain; version=0.0.4; charset=utf-8"),
-        ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
-        (
-            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3",
-            "application/openmetrics-text; version=1.0.0; charset=utf-8"
-        ),
-        ("image/png", "text/plain; version=0.0.4; charset=utf-8"),
-        ("text/plain;q=nan, q=2, \"", "text/plain; version=0.0.4; charset=utf-8"),
-    ])
+    @Test(
+        "metrics are told in the format that is asked for",
+        arguments: [
+            ("", "text/plain; version=0.0.4; charset=utf-8"),
+            ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            (
+                "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3",
+                "application/openmetrics-text; version=1.0.0; charset=utf-8"
+            ),
+            ("image/png", "text/plain; version=0.0.4; charset=utf-8"),
+            ("text/plain;q=nan, q=2, \"", "text/plain; version=0.0.4; charset=utf-8"),
+        ])
     func metrics(accept: String, contentType: String) async throws {
         try await TestServer.run { test in
             for path in ["/metrics", "/metrics/"] {
@@ -110,10 +112,13 @@ struct ServiceTests {
         }
     }
 
-    @Test("a request's id is the client's where it is safe to send back", arguments: [
-        ("abc-DEF_1.2", true), (String(repeating: "a", count: 128), true), (String(repeating: "a", count: 129), false),
-        ("a b", false), ("a\u{e9}", false), ("", false),
-    ])
+    @Test(
+        "a request's id is the client's where it is safe to send back",
+        arguments: [
+            ("abc-DEF_1.2", true), (String(repeating: "a", count: 128), true),
+            (String(repeating: "a", count: 129), false),
+            ("a b", false), ("a\u{e9}", false), ("", false),
+        ])
     func requestID(id: String, isKept: Bool) async throws {
         try await TestServer.run { options in
             options.server.sendsRequestIDHeader = true

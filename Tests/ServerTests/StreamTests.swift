@@ -32,7 +32,8 @@ struct StreamTests {
                     + #""choices":[{"index":0,"text":"\#(text)","logprobs":null,"finish_reason":\#(reason),"#
                     + #""stop_reason":null,"prompt_token_ids":null,"token_ids":null}]}"# + "\n\n"
             }
-            let usage = "data: " + head
+            let usage =
+                "data: " + head
                 + #""choices":[],"usage":{"prompt_tokens":2,"total_tokens":5,"completion_tokens":3}}"# + "\n\n"
             // A reader that was late by a step has two tokens in one chunk: the text is the same.
             let texts = try stream.events().dropLast().map { $0["choices"]?[0]?["text"]?.text ?? "" }
@@ -48,7 +49,8 @@ struct StreamTests {
     @Test("a chat's stream begins with the role and ends with usage, byte for byte")
     func chatBytes() async throws {
         try await TestServer.run { test in
-            let fields = #""messages":[{"role":"user","content":"hi"}],"max_tokens":2,"temperature":0,"#
+            let fields =
+                #""messages":[{"role":"user","content":"hi"}],"max_tokens":2,"temperature":0,"#
                 + #""allowed_token_ids":\#(Self.letters)"#
             let whole = try await test.post("/v1/chat/completions", "{\(fields)}")
             let text = try #require(whole.json?["choices"]?[0]?["message"]?["content"]?.text)
@@ -65,16 +67,19 @@ struct StreamTests {
                 $0["choices"]?[0]?["delta"]?["content"]?.text ?? ""
             }
             #expect(deltas.joined() == text)
-            var expected = head
+            var expected =
+                head
                 + #""choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"#
                 + #""finish_reason":null}],"prompt_token_ids":null,"prompt_text":null}"# + "\n\n"
             for (index, piece) in deltas.enumerated() {
                 let isLast = index == deltas.count - 1
                 let reason = isLast ? #""length","stop_reason":null"# : "null"
-                expected += head + #""choices":[{"index":0,"delta":{"content":"\#(piece)"},"logprobs":null,"#
+                expected +=
+                    head + #""choices":[{"index":0,"delta":{"content":"\#(piece)"},"logprobs":null,"#
                     + #""finish_reason":\#(reason),"token_ids":null}]}"# + "\n\n"
             }
-            expected += head + #""choices":[],"usage":{"prompt_tokens":\#(promptCount),"#
+            expected +=
+                head + #""choices":[],"usage":{"prompt_tokens":\#(promptCount),"#
                 + #""total_tokens":\#(promptCount + 2),"completion_tokens":2}}"# + "\n\n"
             #expect(stream.body == expected + "data: [DONE]\n\n")
         }
@@ -106,7 +111,8 @@ struct StreamTests {
     @Test("tokens are gathered into chunks of the size that the client wants, but for the first and the last")
     func interval() async throws {
         try await TestServer.run { test in
-            let body = #"{"prompt":"hi","max_tokens":100,"ignore_eos":true,"stream":true,"return_token_ids":true,"#
+            let body =
+                #"{"prompt":"hi","max_tokens":100,"ignore_eos":true,"stream":true,"return_token_ids":true,"#
                 + #""stream_interval":10}"#
             let events = try await test.post("/v1/completions", body).events()
             let counts = events.map { $0["choices"]?[0]?["token_ids"]?.arrayValue?.count ?? 0 }

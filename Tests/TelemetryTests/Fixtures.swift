@@ -1,9 +1,9 @@
 // Golden files, made by tools/metrics-golden.py.
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The text of a file in this target's `Fixtures`; empty if there is none.

@@ -3,9 +3,9 @@
 import Tokenization
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The `tokenizer.ggml.*` fields of a file. Wants well-formed files and throws at anything else.
@@ -39,7 +39,8 @@ struct GGUFMetadata {
     }
 
     static func path(_ name: String) -> String {
-        let cache = getenv("PAGODA_CACHE").map { String(cString: $0) }
+        let cache =
+            getenv("PAGODA_CACHE").map { String(cString: $0) }
             ?? (getenv("HOME").map { String(cString: $0) } ?? "") + "/.cache/pagoda"
         return "\(cache)/\(name)"
     }

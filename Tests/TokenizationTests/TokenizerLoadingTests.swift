@@ -61,17 +61,21 @@ struct TokenizerLoadingTests {
         #expect(error { $0.merges.append("b a") } == .invalidMerge("b a", index: 2))
         #expect(error { $0.merges.append("ab") } == .invalidMerge("ab", index: 2))
         #expect(error { $0.merges.append("") } == .invalidMerge("", index: 2))
-        #expect(error { $0.tokenTypes.removeLast() }
-            == .lengthMismatch(field: "tokenizer.ggml.token_type", count: 5, expected: 6))
-        #expect(error { $0.model = "llama" }
-            == .lengthMismatch(field: "tokenizer.ggml.scores", count: 0, expected: 6))
+        #expect(
+            error { $0.tokenTypes.removeLast() }
+                == .lengthMismatch(field: "tokenizer.ggml.token_type", count: 5, expected: 6))
+        #expect(
+            error { $0.model = "llama" }
+                == .lengthMismatch(field: "tokenizer.ggml.scores", count: 0, expected: 6))
         for id in [-1, 6, Int.max, Int.min] {
-            #expect(error { $0.eosID = id }
-                == .tokenIDOutOfRange(id, field: "tokenizer.ggml.eos_token_id", vocabularySize: 6))
+            #expect(
+                error { $0.eosID = id }
+                    == .tokenIDOutOfRange(id, field: "tokenizer.ggml.eos_token_id", vocabularySize: 6))
         }
         for type in [-1, 7, Int32.max, Int32.min] {
-            #expect(error { $0.tokenTypes[1] = type }
-                == .invalidField("tokenizer.ggml.token_type", expected: "made of numbers from 0 to 6"))
+            #expect(
+                error { $0.tokenTypes[1] = type }
+                    == .invalidField("tokenizer.ggml.token_type", expected: "made of numbers from 0 to 6"))
         }
         #expect(error { $0.tokens[2] = "" } == .invalidMerge("ab c", index: 1))
     }

@@ -1,7 +1,7 @@
 // A server on a port of its own, with a scripted engine behind it.
 
-import EngineTesting
 import Engine
+import EngineTesting
 import Generation
 import Logging
 import NIOCore
