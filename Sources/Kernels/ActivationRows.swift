@@ -3,6 +3,8 @@
 internal import CKernels
 
 /// Rows of activations of one width, with the 8-bit form that integer weights want. Memory belongs to an arena.
+///
+/// Sendable as `FloatMatrix` is: a stage gives each row to one worker.
 public struct ActivationRows: @unchecked Sendable {
     /// The fp32 values, shape [rows, columns].
     public let values: FloatMatrix

@@ -40,6 +40,8 @@ public struct KVCacheShape: Sendable, Equatable {
 }
 
 /// One pool of blocks for K and V of every layer, allocated at start; pages are touched when first written.
+///
+/// Sendable as `FloatMatrix` is: a stage gives each slot to one worker to write, and none while it is read.
 public struct KVCacheStorage: @unchecked Sendable {
     public let shape: KVCacheShape
     public let blockCount: Int

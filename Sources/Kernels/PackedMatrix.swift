@@ -5,6 +5,8 @@ internal import CKernels
 /// Weights of shape [rowCount, columnCount] (outputs, inputs), packed in panels of 8 rows. Memory belongs to an arena.
 ///
 /// The forms and their layout: `pg_matmul.h`.
+///
+/// Sendable because nothing writes it once it is packed.
 public struct PackedMatrix: @unchecked Sendable {
     public let rowCount: Int
     public let columnCount: Int
