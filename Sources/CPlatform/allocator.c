@@ -10,9 +10,3 @@ void pg_configure_allocator(void) {
     mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 #endif
 }
-
-void pg_trim_heap(void) {
-#if defined(__GLIBC__)
-    malloc_trim(0);
-#endif
-}

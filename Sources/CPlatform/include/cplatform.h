@@ -9,7 +9,4 @@ void pg_configure_allocator(void);
 /// Cores that this process may run on, by its affinity.
 int pg_allowed_core_count(void);
 
-/// Returns free heap memory to the system.
-void pg_trim_heap(void);
-
 #endif
