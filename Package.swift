@@ -77,9 +77,11 @@ targets += room("Observability", "Engine", "Telemetry", "Primitives", packages: 
 targets += room(
     "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives",
     packages: [log] + nio)
+targets += room("LoadTesting", "JSON", "Primitives", packages: [httpClient] + nio)
 targets += room(
     "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles",
     "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
+    "LoadTesting",
     packages: [argumentParser, log, httpClient] + nio)
 targets += [
     .executableTarget(

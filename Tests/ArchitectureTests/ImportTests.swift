@@ -25,10 +25,11 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         ["Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives"],
         ["NIOCore", "NIOPosix", "NIOHTTP1", "Logging"]
     ),
+    "LoadTesting": (["JSON", "Primitives"], ["AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]),
     "PagodaCLI": (
         [
             "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles", "Kernels",
-            "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
+            "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform", "LoadTesting",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
     ),
     "pagoda": (["PagodaCLI"], []),
