@@ -12,13 +12,20 @@
 #include <sched.h>
 #endif
 
-int pg_cpu_best_isa(void) {
+int pg_cpu_has_isa(int32_t isa) {
+    switch (isa) {
+    case PG_ISA_PORTABLE: return 1;
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
-        return PG_ISA_AVX2;
+    case PG_ISA_AVX2:
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    case PG_ISA_AVXVNNI: return pg_cpu_has_isa(PG_ISA_AVX2) && __builtin_cpu_supports("avxvnni");
+    case PG_ISA_AVX512:
+        return pg_cpu_has_isa(PG_ISA_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+            && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+            && __builtin_cpu_supports("avx512vnni");
 #endif
-    return PG_ISA_PORTABLE;
+    default: return 0;
+    }
 }
 
 void pg_wait_on_word(const uint32_t *word, uint32_t expected) {

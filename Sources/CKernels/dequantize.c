@@ -6,20 +6,10 @@
 
 #include "half.h"
 
-static inline uint16_t load_u16(const uint8_t *bytes) {
-    uint16_t value;
-    memcpy(&value, bytes, 2);
-    return value;
-}
-
 static inline uint32_t load_u32(const uint8_t *bytes) {
     uint32_t value;
     memcpy(&value, bytes, 4);
     return value;
-}
-
-static inline float load_half(const uint8_t *bytes) {
-    return pg_half_to_float(load_u16(bytes));
 }
 
 // Plain floats.
@@ -32,13 +22,13 @@ void pg_dequantize_f32(const void *restrict blocks, float *restrict out, size_t 
 void pg_dequantize_f16(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *bytes = blocks;
     for (size_t i = 0; i < element_count; i++)
-        out[i] = load_half(bytes + 2 * i);
+        out[i] = pg_load_half(bytes + 2 * i);
 }
 
 void pg_dequantize_bf16(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *bytes = blocks;
     for (size_t i = 0; i < element_count; i++)
-        out[i] = pg_bfloat_to_float(load_u16(bytes + 2 * i));
+        out[i] = pg_bfloat_to_float(pg_load16(bytes + 2 * i));
 }
 
 // Blocks of 32: the low nibbles are weights 0…15, the high ones 16…31.
@@ -47,7 +37,7 @@ void pg_dequantize_bf16(const void *restrict blocks, float *restrict out, size_t
 void pg_dequantize_q4_0(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *block = blocks;
     for (size_t first = 0; first < element_count; first += 32, block += 18, out += 32) {
-        const float scale = load_half(block);
+        const float scale = pg_load_half(block);
         for (int i = 0; i < 16; i++) {
             out[i] = scale * (float)((block[2 + i] & 15) - 8);
             out[i + 16] = scale * (float)((block[2 + i] >> 4) - 8);
@@ -59,7 +49,7 @@ void pg_dequantize_q4_0(const void *restrict blocks, float *restrict out, size_t
 void pg_dequantize_q4_1(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *block = blocks;
     for (size_t first = 0; first < element_count; first += 32, block += 20, out += 32) {
-        const float scale = load_half(block), minimum = load_half(block + 2);
+        const float scale = pg_load_half(block), minimum = pg_load_half(block + 2);
         for (int i = 0; i < 16; i++) {
             out[i] = scale * (float)(block[4 + i] & 15) + minimum;
             out[i + 16] = scale * (float)(block[4 + i] >> 4) + minimum;
@@ -71,7 +61,7 @@ void pg_dequantize_q4_1(const void *restrict blocks, float *restrict out, size_t
 void pg_dequantize_q5_0(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *block = blocks;
     for (size_t first = 0; first < element_count; first += 32, block += 22, out += 32) {
-        const float scale = load_half(block);
+        const float scale = pg_load_half(block);
         const uint32_t high = load_u32(block + 2);
         for (int i = 0; i < 16; i++) {
             const int low_code = (block[6 + i] & 15) | (int)(high >> i & 1) << 4;
@@ -86,7 +76,7 @@ void pg_dequantize_q5_0(const void *restrict blocks, float *restrict out, size_t
 void pg_dequantize_q5_1(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *block = blocks;
     for (size_t first = 0; first < element_count; first += 32, block += 24, out += 32) {
-        const float scale = load_half(block), minimum = load_half(block + 2);
+        const float scale = pg_load_half(block), minimum = pg_load_half(block + 2);
         const uint32_t high = load_u32(block + 4);
         for (int i = 0; i < 16; i++) {
             const int low_code = (block[8 + i] & 15) | (int)(high >> i & 1) << 4;
@@ -101,7 +91,7 @@ void pg_dequantize_q5_1(const void *restrict blocks, float *restrict out, size_t
 void pg_dequantize_q8_0(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *block = blocks;
     for (size_t first = 0; first < element_count; first += 32, block += 34, out += 32) {
-        const float scale = load_half(block);
+        const float scale = pg_load_half(block);
         for (int i = 0; i < 32; i++)
             out[i] = (float)(int8_t)block[2 + i] * scale;
     }
@@ -114,7 +104,7 @@ void pg_dequantize_q8_0(const void *restrict blocks, float *restrict out, size_t
 void pg_dequantize_q2_k(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *block = blocks;
     for (size_t first = 0; first < element_count; first += 256, block += 84, out += 256) {
-        const float scale = load_half(block + 80), minimum = load_half(block + 82);
+        const float scale = pg_load_half(block + 80), minimum = pg_load_half(block + 82);
         for (int part = 0; part < 16; part++) {
             const uint8_t *codes = block + 16 + part / 8 * 32 + part % 2 * 16;
             const int shift = part / 2 % 4 * 2;
@@ -132,7 +122,7 @@ void pg_dequantize_q3_k(const void *restrict blocks, float *restrict out, size_t
     const uint8_t *block = blocks;
     for (size_t first = 0; first < element_count; first += 256, block += 110, out += 256) {
         const uint8_t *scales = block + 96;
-        const float scale = load_half(block + 108);
+        const float scale = pg_load_half(block + 108);
         for (int part = 0; part < 16; part++) {
             const int low = part < 8 ? scales[part] & 15 : scales[part - 8] >> 4;
             const int high = scales[8 + part % 4] >> part / 4 * 2 & 3;
@@ -164,7 +154,7 @@ static inline void part_scales(const uint8_t *packed, int part, int *scale, int 
 void pg_dequantize_q4_k(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *block = blocks;
     for (size_t first = 0; first < element_count; first += 256, block += 144, out += 256) {
-        const float scale = load_half(block), minimum = load_half(block + 2);
+        const float scale = pg_load_half(block), minimum = pg_load_half(block + 2);
         for (int part = 0; part < 8; part++) {
             int scale_code, minimum_code;
             part_scales(block + 4, part, &scale_code, &minimum_code);
@@ -182,7 +172,7 @@ void pg_dequantize_q4_k(const void *restrict blocks, float *restrict out, size_t
 void pg_dequantize_q5_k(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *block = blocks;
     for (size_t first = 0; first < element_count; first += 256, block += 176, out += 256) {
-        const float scale = load_half(block), minimum = load_half(block + 2);
+        const float scale = pg_load_half(block), minimum = pg_load_half(block + 2);
         for (int part = 0; part < 8; part++) {
             int scale_code, minimum_code;
             part_scales(block + 4, part, &scale_code, &minimum_code);
@@ -202,7 +192,7 @@ void pg_dequantize_q5_k(const void *restrict blocks, float *restrict out, size_t
 void pg_dequantize_q6_k(const void *restrict blocks, float *restrict out, size_t element_count) {
     const uint8_t *block = blocks;
     for (size_t first = 0; first < element_count; first += 256, block += 210, out += 256) {
-        const float scale = load_half(block + 208);
+        const float scale = pg_load_half(block + 208);
         for (int part = 0; part < 16; part++) {
             const int half = part / 8, run = part / 2 % 4, offset = part % 2 * 16;
             const uint8_t *low = block + half * 64 + run % 2 * 32 + offset;

@@ -17,6 +17,12 @@ static inline uint32_t pg_bits_from_float(float value) {
     return bits;
 }
 
+static inline uint16_t pg_load16(const uint8_t *bytes) {
+    uint16_t value;
+    memcpy(&value, bytes, 2);
+    return value;
+}
+
 static inline float pg_half_to_float(uint16_t half) {
     const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
     const uint32_t exponent = (half >> 10) & 31;
@@ -51,6 +57,11 @@ static inline uint16_t pg_float_to_half(float value) {
 
 static inline float pg_bfloat_to_float(uint16_t value) {
     return pg_float_from_bits((uint32_t)value << 16);
+}
+
+/// The fp16 at an address of any alignment.
+static inline float pg_load_half(const uint8_t *bytes) {
+    return pg_half_to_float(pg_load16(bytes));
 }
 
 #endif

@@ -14,16 +14,6 @@ struct group {
     float minimum[2];
 };
 
-static inline uint16_t load16(const uint8_t *bytes) {
-    uint16_t value;
-    memcpy(&value, bytes, 2);
-    return value;
-}
-
-static inline float load_half(const uint8_t *bytes) {
-    return pg_half_to_float(load16(bytes));
-}
-
 static inline void set_scale(struct group *group, float scale, float minimum) {
     group->scale[0] = group->scale[1] = scale;
     group->minimum[0] = group->minimum[1] = minimum;
@@ -39,33 +29,33 @@ static inline void nibbles(struct group *group, const uint8_t *quants, uint32_t 
 
 static void unpack_q4_0(const uint8_t *block, int index, struct group *group) {
     block += (size_t)index * 18;
-    const float scale = load_half(block);
+    const float scale = pg_load_half(block);
     set_scale(group, scale, -8.0f * scale);
     nibbles(group, block + 2, 0, 0);
 }
 
 static void unpack_q4_1(const uint8_t *block, int index, struct group *group) {
     block += (size_t)index * 20;
-    set_scale(group, load_half(block), load_half(block + 2));
+    set_scale(group, pg_load_half(block), pg_load_half(block + 2));
     nibbles(group, block + 4, 0, 0);
 }
 
 static void unpack_q5_0(const uint8_t *block, int index, struct group *group) {
     block += (size_t)index * 22;
-    set_scale(group, load_half(block), 0);
-    nibbles(group, block + 6, load16(block + 2) | (uint32_t)load16(block + 4) << 16, 16);
+    set_scale(group, pg_load_half(block), 0);
+    nibbles(group, block + 6, pg_load16(block + 2) | (uint32_t)pg_load16(block + 4) << 16, 16);
 }
 
 static void unpack_q5_1(const uint8_t *block, int index, struct group *group) {
     block += (size_t)index * 24;
-    set_scale(group, load_half(block), load_half(block + 2));
-    nibbles(group, block + 8, load16(block + 4) | (uint32_t)load16(block + 6) << 16, 0);
+    set_scale(group, pg_load_half(block), pg_load_half(block + 2));
+    nibbles(group, block + 8, pg_load16(block + 4) | (uint32_t)pg_load16(block + 6) << 16, 0);
 }
 
 static void unpack_q8_0(const uint8_t *block, int index, struct group *group) {
     block += (size_t)index * 34;
-    set_scale(group, load_half(block), 0);
-    // −128 has no opposite in 8 bits, which the AVX2 kernel needs; no quantiser writes it.
+    set_scale(group, pg_load_half(block), 0);
+    // −128 has no opposite in 8 bits, which AVX2 needs; no quantiser writes it.
     for (int i = 0; i < PG_GROUP; i++)
         group->codes[i] = (int8_t)block[2 + i] == -128 ? -127 : (int8_t)block[2 + i];
 }
@@ -73,7 +63,7 @@ static void unpack_q8_0(const uint8_t *block, int index, struct group *group) {
 static void unpack_q2_k(const uint8_t *block, int index, struct group *group) {
     block += (size_t)(index / 8) * 84;
     const int part = index % 8;
-    const float scale = load_half(block + 80), minimum = load_half(block + 82);
+    const float scale = pg_load_half(block + 80), minimum = pg_load_half(block + 82);
     const uint8_t *quants = block + 16 + part / 4 * 32;
     for (int half = 0; half < 2; half++) {
         const uint8_t packed = block[part * 2 + half];
@@ -95,7 +85,7 @@ static void unpack_q3_k(const uint8_t *block, int index, struct group *group) {
     block += (size_t)(index / 8) * 110;
     const int part = index % 8;
     const uint8_t *high_mask = block, *quants = block + 32 + part / 4 * 32, *scales = block + 96;
-    const float scale = load_half(block + 108);
+    const float scale = pg_load_half(block + 108);
     for (int half = 0; half < 2; half++) {
         group->scale[half] = scale * (float)q3_scale(scales, part * 2 + half);
         group->minimum[half] = 0;
@@ -122,7 +112,7 @@ static void unpack_q4_k(const uint8_t *block, int index, struct group *group) {
     const int part = index % 8;
     int scale, minimum;
     k_scale(block + 4, part, &scale, &minimum);
-    set_scale(group, load_half(block) * (float)scale, -load_half(block + 2) * (float)minimum);
+    set_scale(group, pg_load_half(block) * (float)scale, -pg_load_half(block + 2) * (float)minimum);
     const uint8_t *quants = block + 16 + part / 2 * 32;
     for (int i = 0; i < PG_GROUP; i++)
         group->codes[i] = (int8_t)(part % 2 ? quants[i] >> 4 : quants[i] & 15);
@@ -133,7 +123,7 @@ static void unpack_q5_k(const uint8_t *block, int index, struct group *group) {
     const int part = index % 8;
     int scale, minimum;
     k_scale(block + 4, part, &scale, &minimum);
-    set_scale(group, load_half(block) * (float)scale, -load_half(block + 2) * (float)minimum);
+    set_scale(group, pg_load_half(block) * (float)scale, -pg_load_half(block + 2) * (float)minimum);
     const uint8_t *high = block + 16, *quants = block + 48 + part / 2 * 32;
     for (int i = 0; i < PG_GROUP; i++) {
         const int low = part % 2 ? quants[i] >> 4 : quants[i] & 15;
@@ -145,7 +135,7 @@ static void unpack_q6_k(const uint8_t *block, int index, struct group *group) {
     block += (size_t)(index / 8) * 210;
     const int part = index % 8, quarter = part % 4;
     const uint8_t *low = block + part / 4 * 64 + quarter % 2 * 32, *high = block + 128 + part / 4 * 32;
-    const float scale = load_half(block + 208);
+    const float scale = pg_load_half(block + 208);
     for (int half = 0; half < 2; half++) {
         group->scale[half] = scale * (float)(int8_t)block[192 + part * 2 + half];
         group->minimum[half] = 0;
@@ -179,7 +169,7 @@ static int32_t form_for_source(int32_t source) {
     case PG_SOURCE_F32: return PG_FORM_F32;
     case PG_SOURCE_F16: return PG_FORM_F16;
     case PG_SOURCE_BF16: return PG_FORM_BF16;
-    case PG_SOURCE_Q4_0:
+    case PG_SOURCE_Q4_0: return PG_FORM_Q4Z_G32;
     case PG_SOURCE_Q4_1:
     case PG_SOURCE_Q4_K: return PG_FORM_Q4_G32;
     case PG_SOURCE_Q5_0:
@@ -192,6 +182,10 @@ static int32_t form_for_source(int32_t source) {
     }
 }
 
+static int is_4bit(int32_t form) {
+    return form == PG_FORM_Q4_G32 || form == PG_FORM_Q4Z_G32;
+}
+
 static int has_minimum(int32_t form) {
     return form == PG_FORM_Q4_G32 || form == PG_FORM_Q8M_G32 || form == PG_FORM_Q8M_G16;
 }
@@ -202,70 +196,75 @@ static int halves(int32_t form) {
 
 int32_t pg_form_for_sources(const int32_t *sources, int32_t count) {
     const int32_t first = form_for_source(sources[0]);
-    int is_uniform = 1, is_float = 0, minimum = 0, two_halves = 0;
+    int is_uniform = 1, is_float = 0, is_all_4bit = 1, minimum = 0, two_halves = 0;
     for (int32_t i = 0; i < count; i++) {
         const int32_t form = form_for_source(sources[i]);
         is_uniform &= form == first;
         is_float |= form <= PG_FORM_BF16;
-        minimum |= has_minimum(form);
+        is_all_4bit &= is_4bit(form);
+        // A code around 8 is one with a minimum to all other forms.
+        minimum |= has_minimum(form) || form == PG_FORM_Q4Z_G32;
         two_halves |= halves(form) == 2;
     }
     if (is_uniform)
         return first;
     if (is_float)
         return PG_FORM_F32;
+    if (is_all_4bit)
+        return PG_FORM_Q4_G32;
     return two_halves ? (minimum ? PG_FORM_Q8M_G16 : PG_FORM_Q8_G16) : (minimum ? PG_FORM_Q8M_G32 : PG_FORM_Q8_G32);
 }
 
 static size_t code_bytes(int32_t form) {
-    return form == PG_FORM_Q4_G32 ? 128 : 256;
+    return is_4bit(form) ? 256 : 512;
 }
 
-static size_t group_bytes(int32_t form) {
-    return code_bytes(form) + (size_t)16 * halves(form) * (1 + has_minimum(form));
+/// Bytes of a group's scales, and of its minima where it has any.
+static size_t scale_bytes(int32_t form) {
+    return (size_t)halves(form) * PG_PANEL_ROWS * 2;
 }
 
 size_t pg_panel_bytes(int32_t form, int32_t columns) {
     switch (form) {
-    case PG_FORM_F32: return (size_t)columns * 32;
+    case PG_FORM_F32: return (size_t)columns * PG_PANEL_ROWS * 4;
     case PG_FORM_F16:
-    case PG_FORM_BF16: return (size_t)columns * 16;
-    default: return (size_t)columns / PG_GROUP * group_bytes(form);
+    case PG_FORM_BF16: return (size_t)columns * PG_PANEL_ROWS * 2;
+    default: {
+        const size_t group = code_bytes(form) + scale_bytes(form) * (1 + has_minimum(form));
+        return ((size_t)columns / PG_GROUP * group + 63) / 64 * 64;
+    }
     }
 }
 
-/// Place of the code of (row, column) in a group's codes, before Q4's halving.
-static inline int code_index(int row, int column) {
-    return column / 4 * 32 + row * 4 + column % 4;
+static inline uint32_t four_codes(const int8_t *codes) {
+    uint32_t four;
+    memcpy(&four, codes, 4);
+    return four;
 }
 
-static void store_half(uint8_t *at, float value) {
+static void store_halves(uint8_t *at, float value) {
     const uint16_t half = pg_float_to_half(value);
     memcpy(at, &half, 2);
 }
 
-static void pack_group(int32_t form, const struct group groups[8], uint8_t *restrict out) {
-    for (int row = 0; row < PG_PANEL_ROWS; row++) {
-        const int8_t *codes = groups[row].codes;
-        if (form == PG_FORM_Q4_G32) {
-            for (int column = 0; column < 16; column++)
-                out[code_index(row, column)] = (uint8_t)(codes[column] | codes[column + 16] << 4);
-        } else {
-            for (int column = 0; column < PG_GROUP; column++)
-                out[code_index(row, column)] = (uint8_t)codes[column];
-        }
+/// Puts row `row` of a group in its place: codes at `out`, scales and minima at theirs.
+static inline void pack_group(
+    int32_t form, const struct group *group, int row, uint8_t *out, uint8_t *scales, uint8_t *minima
+) {
+    for (int v = 0; v < (is_4bit(form) ? 4 : 8); v++) {
+        uint32_t four = four_codes(group->codes + v * 4);
+        if (is_4bit(form))
+            four |= four_codes(group->codes + 16 + v * 4) << 4;
+        memcpy(out + v * 64 + row * 4, &four, 4);
     }
-    uint8_t *scales = out + code_bytes(form);
-    for (int half = 0; half < halves(form); half++, scales += 16)
-        for (int row = 0; row < PG_PANEL_ROWS; row++)
-            store_half(scales + row * 2, groups[row].scale[half]);
-    if (has_minimum(form))
-        for (int half = 0; half < halves(form); half++, scales += 16)
-            for (int row = 0; row < PG_PANEL_ROWS; row++)
-                store_half(scales + row * 2, groups[row].minimum[half]);
+    for (int half = 0; half < halves(form); half++) {
+        store_halves(scales + (half * PG_PANEL_ROWS + row) * 2, group->scale[half]);
+        if (has_minimum(form))
+            store_halves(minima + (half * PG_PANEL_ROWS + row) * 2, group->minimum[half]);
+    }
 }
 
-static void pack_panel_32(const uint8_t *const rows[8], int32_t columns, uint8_t *restrict panel) {
+static void pack_panel_32(const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel) {
     static const uint8_t zero[4];
     for (int row = 0; row < PG_PANEL_ROWS; row++)
         for (int32_t column = 0; column < columns; column++)
@@ -273,40 +272,53 @@ static void pack_panel_32(const uint8_t *const rows[8], int32_t columns, uint8_t
                    rows[row] ? rows[row] + (size_t)column * 4 : zero, 4);
 }
 
-void pg_pack_panel_f32(const float *const rows[8], int32_t columns, uint8_t *restrict panel) {
+void pg_pack_panel_f32(const float *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel) {
     const uint8_t *bytes[PG_PANEL_ROWS];
     for (int row = 0; row < PG_PANEL_ROWS; row++)
         bytes[row] = (const uint8_t *)rows[row];
     pack_panel_32(bytes, columns, panel);
 }
 
-static void pack_panel_16(const uint8_t *const rows[8], int32_t columns, uint8_t *restrict panel) {
+static void pack_panel_16(const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel) {
     for (int row = 0; row < PG_PANEL_ROWS; row++)
         for (int32_t column = 0; column < columns; column++) {
-            const uint16_t value = rows[row] ? load16(rows[row] + (size_t)column * 2) : 0;
+            const uint16_t value = rows[row] ? pg_load16(rows[row] + (size_t)column * 2) : 0;
             memcpy(panel + ((size_t)column * PG_PANEL_ROWS + row) * 2, &value, 2);
         }
 }
 
 void pg_pack_panel(
-    int32_t form, const int32_t sources[8], const uint8_t *const rows[8], int32_t columns, uint8_t *restrict panel
+    int32_t form, const int32_t sources[PG_PANEL_ROWS], const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns,
+    uint8_t *restrict panel
 ) {
     if (form == PG_FORM_F32) {
         pack_panel_32(rows, columns, panel);
     } else if (form == PG_FORM_F16 || form == PG_FORM_BF16) {
         pack_panel_16(rows, columns, panel);
     } else {
-        struct group groups[PG_PANEL_ROWS];
-        for (int32_t index = 0; index < columns / PG_GROUP; index++, panel += group_bytes(form)) {
+        const int32_t group_count = columns / PG_GROUP;
+        uint8_t *scales = panel + code_bytes(form) * (size_t)group_count;
+        uint8_t *minima = scales + scale_bytes(form) * (size_t)group_count;
+        static const struct group zero;
+        for (int32_t g = 0; g < group_count; g++) {
             for (int row = 0; row < PG_PANEL_ROWS; row++) {
+                struct group group = zero;
                 if (rows[row])
-                    unpack_for(sources[row])(rows[row], index, &groups[row]);
-                else
-                    memset(&groups[row], 0, sizeof groups[row]);
+                    unpack_for(sources[row])(rows[row], g, &group);
+                pack_group(form, &group, row, panel, scales, minima);
             }
-            pack_group(form, groups, panel);
+            panel += code_bytes(form), scales += scale_bytes(form), minima += scale_bytes(form);
         }
     }
+}
+
+/// The code of a row (0…15) and a column (0…31) of a group.
+static inline int code_at(int32_t form, const uint8_t *codes, int row, int column) {
+    const size_t in_vector = (size_t)row * 4 + (size_t)column % 4;
+    if (!is_4bit(form))
+        return (int8_t)codes[(size_t)column / 4 * 64 + in_vector];
+    const uint8_t pair = codes[(size_t)(column % 16) / 4 * 64 + in_vector];
+    return column < 16 ? pair & 15 : pair >> 4;
 }
 
 void pg_unpack_row(int32_t form, const uint8_t *panel, int32_t row, int32_t columns, float *restrict out) {
@@ -316,26 +328,24 @@ void pg_unpack_row(int32_t form, const uint8_t *panel, int32_t row, int32_t colu
             if (form == PG_FORM_F32)
                 memcpy(&out[column], panel + index * 4, 4);
             else if (form == PG_FORM_F16)
-                out[column] = load_half(panel + index * 2);
+                out[column] = pg_load_half(panel + index * 2);
             else
-                out[column] = pg_bfloat_to_float(load16(panel + index * 2));
+                out[column] = pg_bfloat_to_float(pg_load16(panel + index * 2));
         }
         return;
     }
-    for (int32_t first = 0; first < columns; first += PG_GROUP, panel += group_bytes(form), out += PG_GROUP) {
-        const uint8_t *scales = panel + code_bytes(form) + row * 2;
-        for (int column = 0; column < PG_GROUP; column++) {
-            const int half = halves(form) == 2 ? column / 16 : 0;
-            const float scale = load_half(scales + half * 16);
-            const float minimum = has_minimum(form) ? load_half(scales + (halves(form) + half) * 16) : 0;
-            int code;
-            if (form == PG_FORM_Q4_G32) {
-                const uint8_t pair = panel[code_index(row, column % 16)];
-                code = column < 16 ? pair & 15 : pair >> 4;
-            } else {
-                code = (int8_t)panel[code_index(row, column)];
-            }
-            out[column] = (float)code * scale + minimum;
+    const int32_t group_count = columns / PG_GROUP;
+    const uint8_t *scales = panel + code_bytes(form) * (size_t)group_count + row * 2;
+    const uint8_t *minima = scales + scale_bytes(form) * (size_t)group_count;
+    for (int32_t g = 0; g < group_count; g++, panel += code_bytes(form), out += PG_GROUP) {
+        for (int half = 0; half < halves(form); half++, scales += PG_PANEL_ROWS * 2, minima += PG_PANEL_ROWS * 2) {
+            const float scale = pg_load_half(scales);
+            const float minimum = has_minimum(form)          ? pg_load_half(minima)
+                                  : form == PG_FORM_Q4Z_G32 ? -8.0f * scale
+                                                            : 0;
+            const int width = PG_GROUP / halves(form);
+            for (int column = half * width; column < (half + 1) * width; column++)
+                out[column] = (float)code_at(form, panel, row, column) * scale + minimum;
         }
     }
 }

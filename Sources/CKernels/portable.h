@@ -1,6 +1,7 @@
 // What every portable file begins with: fp16 without special instructions.
 
 #define PG_LOAD_HALF8(at) load_half8_portable(at)
+#define PG_LOAD_HALF16(at) load_half16_portable(at)
 #define PG_STORE_HALF8(at, value) store_half8_portable(at, value)
 #define PG_NAME(name) name##_portable
 
@@ -13,6 +14,12 @@ PG_INLINE f32x8 load_half8_portable(const void *from) {
     for (int lane = 0; lane < 8; lane++)
         value[lane] = pg_half_to_float(raw[lane]);
     return value;
+}
+
+PG_INLINE __attribute__((unused)) f32x16 load_half16_portable(const void *from) {
+    return __builtin_shufflevector(
+        load_half8_portable(from), load_half8_portable((const uint8_t *)from + 16),
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
 PG_INLINE __attribute__((unused)) void store_half8_portable(void *to, f32x8 value) {

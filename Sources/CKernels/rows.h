@@ -15,30 +15,39 @@ void PG_NAME(pg_rms_norm)(const float *in, const float *weight, float epsilon, i
 }
 
 void PG_NAME(pg_quantize_row)(
-    const float *values, int32_t size, int8_t *codes, float *scales, float *sums, float *half_sums
+    const float *values, int32_t size, struct pg_activation_group *tile, int32_t token
 ) {
     const i32x8 magnitude = (i32x8){-1, -1, -1, -1, -1, -1, -1, -1} & 0x7fffffff;
-    const f32x8 magic = broadcast8(12582912.0f); // 1.5 × 2^23: adding it rounds to the nearest integer, ties to even
-    for (int32_t g = 0; g < size / 32; g++, values += 32, codes += 32) {
+    const f32x8 magic = broadcast8(PG_MAGIC); // adding it rounds to the nearest integer, ties to even
+    for (int32_t g = 0; g < size / PG_GROUP; g++, values += PG_GROUP) {
+        struct pg_activation_group *group = tile + g;
         f32x8 highest = broadcast8(0);
-        for (int i = 0; i < 32; i += 8)
+        for (int i = 0; i < PG_GROUP; i += 8)
             highest = max8(highest, (f32x8)((i32x8)load8(values + i) & magnitude));
         const float top = highest8(highest);
         const float inverse = top > 0 ? 127.0f / top : 0;
-        const float scale = top / 127.0f;
-        int32_t half_sum[2] = {0, 0};
-        for (int i = 0; i < 32; i += 8) {
-            const f32x8 rounded = (load8(values + i) * broadcast8(inverse) + magic) - magic;
-            const i32x8 code = __builtin_convertvector(rounded, i32x8);
-            for (int lane = 0; lane < 8; lane++) {
-                codes[i + lane] = (int8_t)code[lane];
-                half_sum[i / 16] += code[lane];
+        const float scale = pg_float_from_bits(pg_bits_from_float(top / 127.0f) & ~3u);
+        i32x8 half_codes[2];
+        for (int half = 0; half < 2; half++) {
+            i32x8 code[2];
+            for (int i = 0; i < 2; i++) {
+                const f32x8 value = load8(values + half * 16 + i * 8);
+                code[i] = __builtin_convertvector((value * broadcast8(inverse) + magic) - magic, i32x8);
+                const i8x8 narrow = __builtin_convertvector(code[i], i8x8);
+                memcpy(&group->codes[token][half * 16 + i * 8], &narrow, 8);
             }
+            half_codes[half] = code[0] + code[1];
         }
-        scales[g] = scale;
-        sums[g] = scale * (float)(half_sum[0] + half_sum[1]);
-        half_sums[g * 2] = scale * (float)half_sum[0];
-        half_sums[g * 2 + 1] = scale * (float)half_sum[1];
+        const int32_t first = sum8i(half_codes[0]), second = sum8i(half_codes[1]);
+        group->scales[token] = scale;
+        group->magic_scales[token] = -PG_MAGIC * scale;
+        group->sums[token] = scale * (float)(first + second);
+        group->half_sums[0][token] = scale * (float)first;
+        group->half_sums[1][token] = scale * (float)second;
+        group->starts4[token] = PG_MAGIC_BITS - 8 * (first + second);
+        group->starts8[token] = PG_MAGIC_BITS - 128 * (first + second);
+        group->half_starts8[0][token] = PG_MAGIC_BITS - 128 * first;
+        group->half_starts8[1][token] = PG_MAGIC_BITS - 128 * second;
     }
 }
 

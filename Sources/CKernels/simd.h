@@ -14,7 +14,11 @@
 
 typedef float f32x8 __attribute__((vector_size(32)));
 typedef int32_t i32x8 __attribute__((vector_size(32)));
+typedef int8_t i8x8 __attribute__((vector_size(8)));
 typedef uint16_t u16x8 __attribute__((vector_size(16)));
+typedef float f32x16 __attribute__((vector_size(64)));
+typedef int32_t i32x16 __attribute__((vector_size(64)));
+typedef uint16_t u16x16 __attribute__((vector_size(32)));
 
 #define PG_INLINE static inline __attribute__((always_inline))
 
@@ -32,6 +36,25 @@ PG_INLINE f32x8 broadcast8(float value) {
     return (f32x8){value, value, value, value, value, value, value, value};
 }
 
+PG_INLINE f32x16 load16f(const float *from) {
+    f32x16 value;
+    memcpy(&value, from, 64);
+    return value;
+}
+
+PG_INLINE void store16f(float *to, f32x16 value) {
+    memcpy(to, &value, 64);
+}
+
+PG_INLINE f32x16 broadcast16(float value) {
+    return (f32x16){value, value, value, value, value, value, value, value,
+                    value, value, value, value, value, value, value, value};
+}
+
+PG_INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) {
+    return __builtin_elementwise_fma(a, b, c);
+}
+
 /// a × b + c, rounded once.
 PG_INLINE f32x8 fma8(f32x8 a, f32x8 b, f32x8 c) {
     return __builtin_elementwise_fma(a, b, c);
@@ -43,6 +66,10 @@ PG_INLINE f32x8 max8(f32x8 a, f32x8 b) {
 }
 
 PG_INLINE float sum8(f32x8 v) {
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+PG_INLINE int32_t sum8i(i32x8 v) {
     return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
 }
 

@@ -8,10 +8,8 @@ internal import CKernels
 public struct ActivationRows: @unchecked Sendable {
     /// The fp32 values, shape [rows, columns].
     public let values: FloatMatrix
-    private let codes: UnsafeMutablePointer<Int8>
-    private let scales: UnsafeMutablePointer<Float>
-    private let sums: UnsafeMutablePointer<Float>
-    private let halfSums: UnsafeMutablePointer<Float>
+    /// Shape [row tiles, groups]: 16 rows stand together in a tile.
+    private let groups: UnsafeMutablePointer<pg_activation_group>
     private let groupCount: Int
 
     public var rowCount: Int { values.rowCount }
@@ -20,22 +18,19 @@ public struct ActivationRows: @unchecked Sendable {
     public init(rows: Int, columns: Int, in arena: Arena, purpose: String) throws(KernelError) {
         values = try FloatMatrix(rows: rows, columns: columns, in: arena, purpose: purpose)
         groupCount = columns / 32
-        codes = try arena.allocate(Int8.self, rows, columns, purpose: purpose)
-        scales = try arena.allocate(Float.self, rows, groupCount, purpose: purpose)
-        sums = try arena.allocate(Float.self, rows, groupCount, purpose: purpose)
-        halfSums = try arena.allocate(Float.self, rows, groupCount * 2, purpose: purpose)
+        let tile = Int(PG_TOKEN_TILE)
+        groups = try arena.allocate(
+            pg_activation_group.self, (rows + tile - 1) / tile, groupCount, purpose: purpose)
     }
 
     /// Brings the 8-bit form of a row up to date with its values.
     public func quantize(row: Int, _ kernels: KernelSet) {
-        kernels.quantizeRow(
-            values.row(row), Int32(columnCount), codes + row * columnCount, scales + row * groupCount,
-            sums + row * groupCount, halfSums + row * groupCount * 2)
+        let tile = Int(PG_TOKEN_TILE)
+        kernels.functions.quantize_row(
+            values.row(row), Int32(columnCount), groups + row / tile * groupCount, Int32(row % tile))
     }
 
     var view: pg_activations {
-        pg_activations(
-            values: values.row(0), codes: codes, scales: scales, sums: sums, half_sums: halfSums,
-            columns: Int32(columnCount))
+        pg_activations(values: values.row(0), groups: groups, columns: Int32(columnCount))
     }
 }

@@ -75,7 +75,7 @@ public struct KVCacheStorage: @unchecked Sendable {
         precondition(slot >= 0 && slot < blockCount * shape.blockSize, "slot out of range")
         precondition(keyColumn + width <= source.columnCount && valueColumn + width <= source.columnCount)
         var cache = layer(index)
-        kernels.cacheStore(&cache, Int64(slot), source.row(row) + keyColumn, source.row(row) + valueColumn)
+        kernels.functions.cache_store(&cache, Int64(slot), source.row(row) + keyColumn, source.row(row) + valueColumn)
     }
 
     /// Copies a block in every layer.
@@ -137,7 +137,7 @@ public struct KVCacheStorage: @unchecked Sendable {
                 query_stride: queries.columnCount, out_stride: out.columnCount, row_count: task.rowCount,
                 first_position: task.firstPosition, kv_head: task.keyValueHead, group_size: Int32(groupSize),
                 window: Int32(window), scale: scale, block_table: tables.baseAddress.map { $0 + offset })
-            kernels.attend(&cache, &view, scratch.row(scratchRow))
+            kernels.functions.attend(&cache, &view, scratch.row(scratchRow))
         }
     }
 

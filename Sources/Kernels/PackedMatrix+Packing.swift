@@ -39,14 +39,15 @@ extension PackedMatrix {
             (0..<source.rowCount).map { row in RowSource(source, row: source.rowOrder(row), columnCount: columnCount) }
         }
         pool.run { worker in
-            let scratch = UnsafeMutablePointer<Float>.allocate(capacity: toFloat32 ? 8 * columnCount : 1)
+            let scratch = UnsafeMutablePointer<Float>.allocate(capacity: toFloat32 ? Self.panelRows * columnCount : 1)
             defer { scratch.deallocate() }
             worker.stage(tiles: packed.panelCount) { index in
-                let eight = rows[index * 8..<min(rows.count, index * 8 + 8)]
+                let first = index * Self.panelRows
+                let panelRows = rows[first..<min(rows.count, first + Self.panelRows)]
                 if toFloat32 {
-                    packed.packFloat32(panel: index, eight, scratch)
+                    packed.packFloat32(panel: index, panelRows, scratch)
                 } else {
-                    packed.packCodes(panel: index, eight)
+                    packed.packCodes(panel: index, panelRows)
                 }
             }
         }
@@ -67,8 +68,8 @@ extension PackedMatrix {
     }
 
     private func packCodes(panel index: Int, _ rows: ArraySlice<RowSource>) {
-        var pointers = [UnsafePointer<UInt8>?](repeating: nil, count: 8)
-        var formats = [Int32](repeating: 0, count: 8)
+        var pointers = [UnsafePointer<UInt8>?](repeating: nil, count: Self.panelRows)
+        var formats = [Int32](repeating: 0, count: Self.panelRows)
         for (place, row) in rows.enumerated() {
             pointers[place] = row.bytes
             formats[place] = row.format.packSource
@@ -77,7 +78,7 @@ extension PackedMatrix {
     }
 
     private func packFloat32(panel index: Int, _ rows: ArraySlice<RowSource>, _ scratch: UnsafeMutablePointer<Float>) {
-        var pointers = [UnsafePointer<Float>?](repeating: nil, count: 8)
+        var pointers = [UnsafePointer<Float>?](repeating: nil, count: Self.panelRows)
         for (place, row) in rows.enumerated() {
             let values = scratch + place * columnCount
             Dequantize.decode(row.bytes, format: row.format, elementCount: columnCount, into: values)

@@ -2,7 +2,7 @@
 
 internal import CKernels
 
-/// Weights of shape [rowCount, columnCount] (outputs, inputs), packed in panels of 8 rows. Memory belongs to an arena.
+/// Weights of shape [rowCount, columnCount] (outputs, inputs), packed in panels of 16 rows. Memory belongs to an arena.
 ///
 /// The forms and their layout: `pg_matmul.h`.
 ///
@@ -21,11 +21,13 @@ public struct PackedMatrix: @unchecked Sendable {
         self.columnCount = columnCount
         self.form = form
         panelBytes = pg_panel_bytes(form, Int32(columnCount))
-        panels = try arena.allocate(UInt8.self, (rowCount + 7) / 8, panelBytes, purpose: purpose)
+        panels = try arena.allocate(
+            UInt8.self, (rowCount + Self.panelRows - 1) / Self.panelRows, panelBytes, purpose: purpose)
     }
 
     public var byteCount: Int { panelCount * panelBytes }
-    var panelCount: Int { (rowCount + 7) / 8 }
+    var panelCount: Int { (rowCount + Self.panelRows - 1) / Self.panelRows }
+    static let panelRows = Int(PG_PANEL_ROWS)
 
     /// Whether products read the 8-bit form of the activations.
     public var usesQuantizedActivations: Bool { form > Int32(PG_FORM_BF16.rawValue) }
@@ -38,7 +40,8 @@ public struct PackedMatrix: @unchecked Sendable {
     /// Writes the fp32 values of weight row `row` to row `destination` of `out`: an embedding look-up.
     public func copyRow(_ row: Int, to destination: Int, of out: FloatMatrix) {
         precondition(row >= 0 && row < rowCount && out.columnCount == columnCount, "weight row out of range")
-        pg_unpack_row(form, panel(row / 8), Int32(row % 8), Int32(columnCount), out.row(destination))
+        pg_unpack_row(
+            form, panel(row / Self.panelRows), Int32(row % Self.panelRows), Int32(columnCount), out.row(destination))
     }
 
     /// out[token, row] (+)= Σ weights[row, column] × activations[token, column], as one stage of the job.
@@ -82,11 +85,11 @@ public struct PackedMatrix: @unchecked Sendable {
         // activations stay in the core's cache while the panels pass by.
         let tokenBlock = 128
         let blockCount = (tokenCount + tokenBlock - 1) / tokenBlock
-        let panelsPerTile = min(16, max(1, panelCount / (workerCount * 6)))
+        let panelsPerTile = min(8, max(1, panelCount / (workerCount * 6)))
         let tilesPerBlock = (panelCount + panelsPerTile - 1) / panelsPerTile
         worker.stage(tiles: tilesPerBlock * blockCount) { tile in
             let firstPanel = tile % tilesPerBlock * panelsPerTile, firstToken = tile / tilesPerBlock * tokenBlock
-            kernels.matmul(
+            kernels.functions.matmul(
                 &matrix, Int32(firstPanel), Int32(min(panelCount, firstPanel + panelsPerTile)),
                 &view, Int32(firstToken), Int32(min(tokenCount, firstToken + tokenBlock)),
                 out, stride, accumulate ? 1 : 0)

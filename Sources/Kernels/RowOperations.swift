@@ -1,4 +1,5 @@
 // Norms, rotation and gating of rows, checked.
+internal import CKernels
 
 extension KernelSet {
     /// out[outRow] = RMS norm of in[row] with `weight`, shape [1, columns].
@@ -8,7 +9,7 @@ extension KernelSet {
         precondition(
             input.columnCount == weight.columnCount && out.columnCount == input.columnCount
                 && input.columnCount % 8 == 0, "norm of another size")
-        rmsNorm(input.row(row), weight.row(0), epsilon, Int32(input.columnCount), out.row(outRow))
+        functions.rms_norm(input.row(row), weight.row(0), epsilon, Int32(input.columnCount), out.row(outRow))
     }
 
     /// Rotates the heads at columns [firstColumn, firstColumn + headCount × headSize) of a row to `position`.
@@ -18,7 +19,7 @@ extension KernelSet {
     ) {
         precondition(firstColumn + headCount * headSize <= matrix.columnCount, "heads out of range")
         precondition(table.rotaryDimensions <= headSize, "rotation wider than a head")
-        rotate(
+        functions.rotate(
             matrix.row(row) + firstColumn, Int32(headCount), Int32(headSize), Int32(table.rotaryDimensions),
             table.cosines.row(position), table.sines.row(position))
     }
@@ -29,13 +30,13 @@ extension KernelSet {
             gateAndUp.columnCount >= 2 * width && out.columnCount == width && width % 8 == 0, "gate out of range")
         let target = out.row(row), source = gateAndUp.row(row)
         target.update(from: source, count: width)
-        gateSilu(target, source + width, Int32(width))
+        functions.gate_silu(target, source + width, Int32(width))
     }
 
     /// matrix[row] += bias, shape [1, columns].
     public func add(_ bias: FloatMatrix, to matrix: FloatMatrix, row: Int) {
         precondition(bias.columnCount <= matrix.columnCount && bias.columnCount % 8 == 0, "bias of another size")
-        add(bias.row(0), Int32(bias.columnCount), matrix.row(row))
+        functions.add(bias.row(0), Int32(bias.columnCount), matrix.row(row))
     }
 }
 

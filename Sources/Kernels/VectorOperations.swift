@@ -15,35 +15,10 @@ public struct VectorOperations: Sendable {
     /// The largest row: indices are 32 bits wide.
     public static let maximumSize = Int(Int32.max) - 8
 
-    private typealias Values = UnsafePointer<Float>?
-    private let argmaxKernel: @convention(c) (Values, Int32) -> pg_extreme
-    private let maximaKernel: @convention(c) (Values, Int32, Int32, UnsafeMutablePointer<Float>?) -> Void
-    private let expSumKernel: @convention(c) (Values, Int32, Float, Float) -> Float
-    private let expKernel: @convention(c) (Values, Int32, Float, Float, UnsafeMutablePointer<Float>?) -> Void
-    private let countKernel: @convention(c) (Values, Int32, Float) -> Int32
-    private let collectKernel:
-        @convention(c) (
-            Values, Int32, Float, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Float>?
-        ) -> Int32
+    private let functions: pg_kernels
 
     public init(_ instructionSet: InstructionSet = .best) {
-        #if arch(x86_64)
-            if instructionSet == .avx2, InstructionSet.best == .avx2 {
-                argmaxKernel = pg_argmax_avx2
-                maximaKernel = pg_block_maxima_avx2
-                expSumKernel = pg_exp_sum_avx2
-                expKernel = pg_exp_avx2
-                countKernel = pg_count_avx2
-                collectKernel = pg_collect_avx2
-                return
-            }
-        #endif
-        argmaxKernel = pg_argmax_portable
-        maximaKernel = pg_block_maxima_portable
-        expSumKernel = pg_exp_sum_portable
-        expKernel = pg_exp_portable
-        countKernel = pg_count_portable
-        collectKernel = pg_collect_portable
+        functions = KernelSet(instructionSet).functions
     }
 
     /// The kernels of the best instruction set of this machine.
@@ -53,7 +28,7 @@ public struct VectorOperations: Sendable {
     public func argmax(_ values: Span<Float>) -> Extreme {
         precondition(!values.isEmpty, "argmax of nothing")
         let size = Self.size(values)
-        let extreme = values.withUnsafeBufferPointer { argmaxKernel($0.baseAddress, size) }
+        let extreme = values.withUnsafeBufferPointer { functions.argmax($0.baseAddress, size) }
         return Extreme(value: extreme.value, index: Int(extreme.index), isNaN: extreme.is_nan != 0)
     }
 
@@ -64,28 +39,30 @@ public struct VectorOperations: Sendable {
         maxima.removeAll(keepingCapacity: true)
         maxima.append(contentsOf: repeatElement(0, count: (values.count + block - 1) / block))
         maxima.withUnsafeMutableBufferPointer { maxima in
-            values.withUnsafeBufferPointer { maximaKernel($0.baseAddress, size, Int32(block), maxima.baseAddress) }
+            values.withUnsafeBufferPointer {
+                functions.block_maxima($0.baseAddress, size, Int32(block), maxima.baseAddress)
+            }
         }
     }
 
     /// Σ exp((value − shift) × scale) in a fixed order; `shift` is not below any value.
     public func expSum(_ values: Span<Float>, shift: Float, scale: Float) -> Float {
         let size = Self.size(values)
-        return values.withUnsafeBufferPointer { expSumKernel($0.baseAddress, size, shift, scale) }
+        return values.withUnsafeBufferPointer { functions.exp_sum($0.baseAddress, size, shift, scale) }
     }
 
     /// Replaces each value by exp((value − shift) × scale), the terms that `expSum` adds.
     public func exp(_ values: inout [Float], shift: Float, scale: Float) {
         let size = Self.size(values.span)
         values.withUnsafeMutableBufferPointer { values in
-            expKernel(UnsafePointer(values.baseAddress), size, shift, scale, values.baseAddress)
+            functions.exp(UnsafePointer(values.baseAddress), size, shift, scale, values.baseAddress)
         }
     }
 
     /// How many values are at least `threshold`.
     public func count(in values: Span<Float>, atLeast threshold: Float) -> Int {
         let size = Self.size(values)
-        return values.withUnsafeBufferPointer { Int(countKernel($0.baseAddress, size, threshold)) }
+        return values.withUnsafeBufferPointer { Int(functions.count($0.baseAddress, size, threshold)) }
     }
 
     /// Replaces `indices` and `collected` by those values that are at least `threshold`, in order of index.
@@ -101,7 +78,7 @@ public struct VectorOperations: Sendable {
         indices.withUnsafeMutableBufferPointer { indices in
             collected.withUnsafeMutableBufferPointer { collected in
                 values.withUnsafeBufferPointer { values in
-                    _ = collectKernel(
+                    _ = functions.collect(
                         values.baseAddress, size, threshold, Int32(count), indices.baseAddress, collected.baseAddress)
                 }
             }

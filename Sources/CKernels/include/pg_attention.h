@@ -54,6 +54,8 @@ pg_cache_store_function pg_cache_store_portable;
 #if defined(__x86_64__)
 pg_attend_function pg_attend_avx2;
 pg_cache_store_function pg_cache_store_avx2;
+pg_attend_function pg_attend_avx512;
+pg_cache_store_function pg_cache_store_avx512;
 #endif
 
 #endif

@@ -7,11 +7,13 @@
 /// Instruction sets that kernels are written for, in rising order of preference on their platform.
 enum pg_isa {
     PG_ISA_PORTABLE = 0,
-    PG_ISA_AVX2 = 1, // AVX2, FMA, F16C
+    PG_ISA_AVX2 = 1,    // AVX2, FMA, F16C
+    PG_ISA_AVXVNNI = 2, // those and VNNI on 256 bits
+    PG_ISA_AVX512 = 3,  // those and AVX-512 F, BW, DQ, VL, VNNI
 };
 
-/// The best of `enum pg_isa` that this CPU can run.
-int pg_cpu_best_isa(void);
+/// Whether this CPU (and its operating system) can run an instruction set of `enum pg_isa`.
+int pg_cpu_has_isa(int32_t isa);
 
 /// Tells the core that the caller is spinning.
 static inline void pg_spin_pause(void) {

@@ -6,28 +6,35 @@
 #include <stdint.h>
 
 /// Rows of a weight matrix that are packed together; a panel is what one inner loop computes.
-#define PG_PANEL_ROWS 8
+#define PG_PANEL_ROWS 16
 /// Columns that share an activation scale, and the largest number that share a weight scale.
 #define PG_GROUP 32
+/// Tokens whose quantised activations stand together.
+#define PG_TOKEN_TILE 16
 
-/// How a packed matrix stores its weights. A panel holds 8 rows; columns follow each other in groups of 32:
+/// How a packed matrix stores its weights. A panel holds 16 rows; its columns follow each other in groups of 32:
 ///
-///   float forms    for each column, 8 values (one a row)
-///   Q4_G32         128 bytes of codes, 8 fp16 scales, 8 fp16 minima: weight = code × scale + minimum, code 0…15
-///   Q8_*           256 bytes of signed codes, then fp16 scales, then (M forms) fp16 minima; 8 of each for a group of
-///                  32 columns (G32), or twice 8 for its two halves (G16)
+///   float forms    for each column, 16 values (one a row)
+///   Q4_G32         unsigned 4-bit codes: weight = code × scale + minimum
+///   Q4Z_G32        the same around 8, without minima: weight = (code − 8) × scale
+///   Q8_*           signed 8-bit codes, −127…127; M forms have minima; scales (and minima) for each group of 32
+///                  columns (G32), or for each half of it (G16)
 ///
-/// Codes of vector v (0…7) of a group are those of columns 4v…4v+3: 4 bytes a row, the rows in turn. Q4 keeps vector
-/// v in the low and v+4 in the high halves of 32 bytes.
+/// An integer panel is three arrays: the codes of all groups (256 bytes a group in 4 bits, 512 in 8), then the fp16
+/// scales (16 a group or half), then the minima likewise; it ends on a multiple of 64 bytes.
+///
+/// A group's codes are 8 vectors of 64 bytes; vector v holds columns 4v…4v+3: 4 bytes a row, the rows in turn.
+/// 4-bit forms keep vector v in the low and v+4 in the high halves of 64 bytes.
 enum pg_form {
     PG_FORM_F32 = 0,
     PG_FORM_F16 = 1,
     PG_FORM_BF16 = 2,
     PG_FORM_Q4_G32 = 3,
-    PG_FORM_Q8_G32 = 4,
-    PG_FORM_Q8M_G32 = 5,
-    PG_FORM_Q8_G16 = 6,
-    PG_FORM_Q8M_G16 = 7,
+    PG_FORM_Q4Z_G32 = 4,
+    PG_FORM_Q8_G32 = 5,
+    PG_FORM_Q8M_G32 = 6,
+    PG_FORM_Q8_G16 = 7,
+    PG_FORM_Q8M_G16 = 8,
 };
 
 /// A packed matrix: `rows` outputs, `columns` inputs (a multiple of 32 in integer forms).
@@ -38,13 +45,30 @@ struct pg_matrix {
     int32_t columns;
 };
 
-/// A batch of activations, row by row (token by token).
+/// 1.5 × 2^23. Integer sums are collected on top of its bits: such a sum, read as fp32, is 12582912 + sum, exactly, as
+/// long as |sum| < 2^22; 32 products of 8-bit codes are at most 32 × 128 × 127 = 520,192.
+#define PG_MAGIC 12582912.0f
+#define PG_MAGIC_BITS 0x4b400000
+
+/// One group (32 columns) of up to 16 tokens, quantised: value ≈ code × scale, code −127…127.
+///
+/// The last two bits of a scale's significand are 0, so that PG_MAGIC × scale is exact and one fused multiply-add takes
+/// an integer sum to fp32 and scales it: (12582912 + sum) × scale − 12582912 × scale, rounded once.
+struct pg_activation_group {
+    int8_t codes[PG_TOKEN_TILE][PG_GROUP];
+    float scales[PG_TOKEN_TILE];
+    float magic_scales[PG_TOKEN_TILE];      // −PG_MAGIC × scale
+    float sums[PG_TOKEN_TILE];              // scale × sum of the codes, which minima are multiplied with
+    float half_sums[2][PG_TOKEN_TILE];      // the same for each half of the group
+    int32_t starts4[PG_TOKEN_TILE];         // PG_MAGIC_BITS − 8 × sum of the codes
+    int32_t starts8[PG_TOKEN_TILE];         // PG_MAGIC_BITS − 128 × sum of the codes
+    int32_t half_starts8[2][PG_TOKEN_TILE]; // the same for each half of the group
+};
+
+/// A batch of activations (token by token).
 struct pg_activations {
-    const float *values;   // [tokens, columns], for float forms
-    const int8_t *codes;   // [tokens, columns], for integer forms; value ≈ code × scale, code -127…127
-    const float *scales;   // [tokens, columns / 32]
-    const float *sums;     // [tokens, columns / 32]: scale × sum of the group's codes
-    const float *half_sums;// [tokens, columns / 16]: the same for the group's halves
+    const float *values;                      // [tokens, columns], for float forms
+    const struct pg_activation_group *groups; // [tokens / 16 rounded up, columns / 32], for integer forms
     int32_t columns;
 };
 
@@ -52,7 +76,7 @@ struct pg_activations {
 size_t pg_panel_bytes(int32_t form, int32_t columns);
 
 /// out[token, row] = (accumulate ? out[token, row] : 0) + Σ weights[row, column] × activations[token, column], for the
-/// rows of panels [panel_begin, panel_end) and tokens [token_begin, token_end).
+/// rows of panels [panel_begin, panel_end) and tokens [token_begin, token_end); token_begin is a multiple of 16.
 ///
 /// The order of summation for an element depends on the form and the number of columns alone.
 typedef void pg_matmul_function(
@@ -63,6 +87,8 @@ typedef void pg_matmul_function(
 pg_matmul_function pg_matmul_portable;
 #if defined(__x86_64__)
 pg_matmul_function pg_matmul_avx2;
+pg_matmul_function pg_matmul_avxvnni;
+pg_matmul_function pg_matmul_avx512;
 #endif
 
 #endif

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pg_matmul.h"
+
 /// Layouts in which checkpoints store weights (GGUF's names; block sizes and bit layouts as in its specification).
 enum pg_source {
     PG_SOURCE_F32 = 0,
@@ -26,15 +28,15 @@ enum pg_source {
 /// have no form in common.
 int32_t pg_form_for_sources(const int32_t *sources, int32_t count);
 
-/// Packs 8 rows into `panel`. `rows[i]` points at the bytes of row i in the layout `sources[i]`, or is null for a row
+/// Packs 16 rows into `panel`. `rows[i]` points at the bytes of row i in the layout `sources[i]`, or is null for a row
 /// of zeros. `form` is one that `pg_form_for_sources` gave for these sources; if it is F32, so are they.
 void pg_pack_panel(
-    int32_t form, const int32_t sources[8], const uint8_t *const rows[8], int32_t columns, uint8_t *restrict panel);
+    int32_t form, const int32_t sources[PG_PANEL_ROWS], const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel);
 
-/// Packs 8 rows of fp32 values into a panel of form F32.
-void pg_pack_panel_f32(const float *const rows[8], int32_t columns, uint8_t *restrict panel);
+/// Packs 16 rows of fp32 values into a panel of form F32.
+void pg_pack_panel_f32(const float *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel);
 
-/// out[column] = weight of row `row` (0…7) of a panel, shape [columns].
+/// out[column] = weight of row `row` (0…15) of a panel, shape [columns].
 void pg_unpack_row(int32_t form, const uint8_t *panel, int32_t row, int32_t columns, float *restrict out);
 
 #endif

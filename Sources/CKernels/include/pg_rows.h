@@ -5,13 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pg_matmul.h"
+
 /// out[i] = in[i] / sqrt(mean(in²) + epsilon) × weight[i], shape [size]; size is a multiple of 8.
 typedef void pg_rms_norm_function(const float *in, const float *weight, float epsilon, int32_t size, float *out);
 
-/// Quantises a row to 8 bits: groups of 32 share scale = max|value| / 127. `size` is a multiple of 32.
-/// Shapes: codes [size], scales and sums [size / 32], half_sums [size / 16] (see struct pg_activations).
+/// Quantises a token's row to 8 bits: groups of 32 share a scale of max|value| / 127. `size` is a multiple of 32.
+/// `tile` is the first group of the token's tile, `token` its place in it (0…15).
 typedef void pg_quantize_row_function(
-    const float *values, int32_t size, int8_t *codes, float *scales, float *sums, float *half_sums);
+    const float *values, int32_t size, struct pg_activation_group *tile, int32_t token);
 
 /// Rotates the first `rotary` values of each head, pairing i with i + rotary / 2.
 /// Shapes: heads [head_count, head_size]; cosines and sines [rotary / 2]. rotary / 2 is a multiple of 4.
@@ -35,6 +37,11 @@ pg_quantize_row_function pg_quantize_row_avx2;
 pg_rotate_function pg_rotate_avx2;
 pg_gate_silu_function pg_gate_silu_avx2;
 pg_add_function pg_add_avx2;
+pg_rms_norm_function pg_rms_norm_avx512;
+pg_quantize_row_function pg_quantize_row_avx512;
+pg_rotate_function pg_rotate_avx512;
+pg_gate_silu_function pg_gate_silu_avx512;
+pg_add_function pg_add_avx512;
 #endif
 
 #endif

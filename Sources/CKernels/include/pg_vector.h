@@ -44,6 +44,12 @@ pg_exp_sum_function pg_exp_sum_avx2;
 pg_exp_function pg_exp_avx2;
 pg_count_function pg_count_avx2;
 pg_collect_function pg_collect_avx2;
+pg_argmax_function pg_argmax_avx512;
+pg_block_maxima_function pg_block_maxima_avx512;
+pg_exp_sum_function pg_exp_sum_avx512;
+pg_exp_function pg_exp_avx512;
+pg_count_function pg_count_avx512;
+pg_collect_function pg_collect_avx512;
 #endif
 
 #endif
