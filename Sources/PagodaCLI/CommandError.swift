@@ -13,7 +13,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     var description: String {
         switch self {
         case .noModel:
-            "No model named: pagoda serve MODEL, where MODEL is a GGUF file or a Hugging Face folder."
+            "No model named: give MODEL, a GGUF file or a Hugging Face folder."
         case .twoModels(let first, let second):
             "Two models named, \(first) and \(second); give one."
         case .invalidOption(let name, let value, let allowed):

@@ -24,17 +24,24 @@ extension LoadPlan {
         async let model = blocking {
             try LoadedModel(checkpoint: checkpoint, names: names, root: root, chatTemplate: chatTemplate)
         }
-        async let engine = blocking {
+        async let engine = startEngine(observer: observer, progress: progress)
+        return TextGenerator(
+            model: try await model, engine: try await engine, allowsSpecialInContent: allowsSpecialInContent)
+    }
+
+    /// Loads the weights alone and starts the engine: tokens in, tokens out.
+    func startEngine(
+        observer: (any EngineObserver)?, progress: @escaping @Sendable (Double) -> Void
+    ) async throws -> InferenceEngine {
+        try await blocking {
             var lastReport = Instant.now()
             let executor = try LocalExecutor(checkpoint, options: executor) { share in
                 guard Instant.now().seconds(since: lastReport) >= 1 else { return }
                 lastReport = .now()
                 progress(share)
             }
-            return try InferenceEngine(configuration: self.engine, observer: observer, executor: executor)
+            return try InferenceEngine(configuration: engine, observer: observer, executor: executor)
         }
-        return TextGenerator(
-            model: try await model, engine: try await engine, allowsSpecialInContent: allowsSpecialInContent)
     }
 }
 

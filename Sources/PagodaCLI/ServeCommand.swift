@@ -16,6 +16,7 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve", abstract: "Serve a model over the OpenAI API, with metrics at /metrics.")
 
     @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Model") var served: ServedModelOptions
     @OptionGroup(title: "Cache") var cache: CacheOptions
     @OptionGroup(title: "Scheduler") var scheduler: SchedulerOptions
     @OptionGroup(title: "Parallelism") var parallel: ParallelOptions
@@ -26,7 +27,7 @@ struct ServeCommand: AsyncParsableCommand {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         let logger = Logger(label: "pagoda")
         let plan = try LoadPlan(model: model, cache: cache, scheduler: scheduler, parallel: parallel)
-        let names = model.servedModelName.isEmpty ? [plan.root] : model.servedModelName
+        let names = served.servedModelName.isEmpty ? [plan.root] : served.servedModelName
         let metrics = try ServiceMetrics(plan.metricsConfiguration(modelName: names[0]))
         let server = try await APIServer(configuration: try serverConfiguration(), metrics: metrics, logger: logger)
         let signals = TerminationSignals { server.shutdown() }
@@ -61,7 +62,7 @@ struct ServeCommand: AsyncParsableCommand {
         }
         configuration.port = server.port
         configuration.version = PagodaVersion.current
-        configuration.maxQueuedRequests = try positive(scheduler.maxNumQueuedReqs, option: "max-num-queued-reqs")
+        configuration.maxQueuedRequests = try positive(server.maxNumQueuedReqs, option: "max-num-queued-reqs")
         configuration.connections.requestBytes = try positive(server.maxRequestBytes.value, option: "max-request-bytes")
         guard server.shutdownTimeout.isFinite, (0...86_400).contains(server.shutdownTimeout) else {
             throw .invalidOption(
@@ -74,8 +75,8 @@ struct ServeCommand: AsyncParsableCommand {
     private func load(
         _ plan: LoadPlan, names: [String], metrics: ServiceMetrics, logger: Logger
     ) async throws -> TextGenerator {
-        let template = try model.chatTemplate.map(readText)
-        let allowsSpecial = model.allowSpecialInContent
+        let template = try served.chatTemplate.map(readText)
+        let allowsSpecial = served.allowSpecialInContent
         return try await plan.load(
             names: names, chatTemplate: template, allowsSpecialInContent: allowsSpecial, observer: metrics.engine,
             progress: { share in logger.info("loading: \(Int(share * 100)) %") })

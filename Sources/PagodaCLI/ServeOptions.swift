@@ -1,4 +1,5 @@
-// The options of `pagoda serve`, grouped as vLLM groups them, with vLLM's names.
+// The options of `pagoda serve`, grouped as vLLM groups them, with vLLM's names. What runs a model without serving it
+// takes the groups that its engine needs.
 
 internal import ArgumentParser
 internal import Kernels
@@ -10,11 +11,6 @@ struct ModelOptions: ParsableArguments {
     @Option(name: .customLong("model"), help: "The model, as vLLM's older command line names it.")
     var modelOption: String?
 
-    @Option(
-        parsing: .upToNextOption,
-        help: "Names under which the API serves the model; the first is the one in answers and metrics.")
-    var servedModelName: [String] = []
-
     @Option(help: "Arithmetic: auto (as the checkpoint is stored) or float32 (reference mode: exact, slower).")
     var dtype = "auto"
 
@@ -24,11 +20,18 @@ struct ModelOptions: ParsableArguments {
     @Option(name: [.long, .customShort("q")], help: "The checkpoint's quantisation; detected when left out.")
     var quantization: String?
 
-    @Option(help: "A file with the chat template to use instead of the checkpoint's.")
-    var chatTemplate: String?
-
     @Option(help: "Seed of requests that bring none.")
     var seed: UInt64 = 0
+}
+
+struct ServedModelOptions: ParsableArguments {
+    @Option(
+        parsing: .upToNextOption,
+        help: "Names under which the API serves the model; the first is the one in answers and metrics.")
+    var servedModelName: [String] = []
+
+    @Option(help: "A file with the chat template to use instead of the checkpoint's.")
+    var chatTemplate: String?
 
     @Flag(help: "Let special tokens in users' text act as such, as vLLM does.")
     var allowSpecialInContent = false
@@ -60,9 +63,6 @@ struct SchedulerOptions: ParsableArguments {
 
     @Option(help: "Milliseconds in which arrivals are gathered before they are admitted; 0 turns it off.")
     var schedulerDelay = 10.0
-
-    @Option(help: "Requests in the server at once; over it they are answered 503.")
-    var maxNumQueuedReqs = 1024
 }
 
 struct ParallelOptions: ParsableArguments {
@@ -82,6 +82,9 @@ struct ServerOptions: ParsableArguments {
 
     @Option(help: "Port to listen on; 0 takes a free one.")
     var port = 8000
+
+    @Option(help: "Requests in the server at once; over it they are answered 503.")
+    var maxNumQueuedReqs = 1024
 
     @Option(help: "Seconds that running requests get to finish after SIGTERM.")
     var shutdownTimeout = 0.0
