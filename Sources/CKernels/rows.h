@@ -25,7 +25,8 @@ void PG_NAME(pg_quantize_row)(
         for (int i = 0; i < PG_GROUP; i += 8)
             highest = max8(highest, (f32x8)((i32x8)load8(values + i) & magnitude));
         const float top = highest8(highest);
-        const float inverse = top > 0 ? 127.0f / top : 0;
+        // 127 / top would overflow where even the largest value is next to nothing.
+        const float inverse = top >= 0x1p-120f ? 127.0f / top : 0;
         const float scale = pg_float_from_bits(pg_bits_from_float(top / 127.0f) & ~3u);
         i32x8 half_codes[2];
         for (int half = 0; half < 2; half++) {
