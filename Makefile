@@ -9,7 +9,7 @@ CACHE := $(or $(PAGODA_CACHE),$(HOME)/.cache/pagoda)
 # Suites that load real models keep both cores busy; tests of deadlines run without them.
 HEAVY := 'EndToEndTests|ReferenceModeTests'
 
-.PHONY: help build serve test bench format lint
+.PHONY: help build serve test test-arm bench format lint
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -30,6 +30,9 @@ test: ## Fetch what the tests need, build and run them all
 	tools/stage.sh "build" $(SWIFT) build -c release --build-tests
 	tools/stage.sh "tests" $(SWIFT) test -c release --skip-build --no-parallel --skip $(HEAVY)
 	tools/stage.sh "tests with real models" $(SWIFT) test -c release --skip-build --no-parallel --filter $(HEAVY)
+
+test-arm: ## Test the C kernels here and, emulated, on Arm
+	tools/stage.sh "kernels on Arm" tools/test-arm.sh
 
 bench: build ## Measure decode and prefill beside the machine's limits
 	tools/bench.sh "$(MODEL)"

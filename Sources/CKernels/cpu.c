@@ -6,6 +6,7 @@
 
 #if defined(__linux__)
 #include <linux/futex.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #else
@@ -23,6 +24,10 @@ int pg_cpu_has_isa(int32_t isa) {
         return pg_cpu_has_isa(PG_ISA_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
             && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
             && __builtin_cpu_supports("avx512vnni");
+#elif defined(__ARM_FEATURE_DOTPROD)
+    case PG_ISA_NEON_DOT: return 1;
+#elif defined(__aarch64__) && defined(__linux__)
+    case PG_ISA_NEON_DOT: return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #endif
     default: return 0;
     }

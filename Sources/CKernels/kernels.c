@@ -17,6 +17,8 @@ struct pg_kernels pg_kernels_of(int32_t isa) {
     case PG_ISA_AVX2: return TABLE(avx2, avx2);
     case PG_ISA_AVXVNNI: return TABLE(avx2, avxvnni);
     case PG_ISA_AVX512: return TABLE(avx512, avx512);
+#elif defined(__aarch64__)
+    case PG_ISA_NEON_DOT: return TABLE(neon, neon);
 #endif
     default: return TABLE(portable, portable);
     }

@@ -24,8 +24,7 @@ PG_INLINE fvec multiply_add(fvec a, fvec b, fvec c) {
 }
 
 PG_INLINE ivec join(int8x16_t low, int8x16_t high) {
-    return (ivec)__builtin_shufflevector(
-        (int32x4_t)low, (int32x4_t)high, 0, 1, 2, 3, 4, 5, 6, 7);
+    return __builtin_shufflevector((int32x4_t)low, (int32x4_t)high, 0, 1, 2, 3, 4, 5, 6, 7);
 }
 
 PG_INLINE int8x16_t low_rows(ivec vector) {

@@ -12,6 +12,8 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     case avxvnni
     /// AVX-512 with its F, BW, DQ, VL and VNNI parts.
     case avx512
+    /// NEON and its dot product, of Armv8.2.
+    case neonDot = "neon-dot"
 
     /// The best one that this CPU can run.
     public static var best: InstructionSet { available.last ?? .portable }
@@ -29,6 +31,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
             case .avx2: PG_ISA_AVX2
             case .avxvnni: PG_ISA_AVXVNNI
             case .avx512: PG_ISA_AVX512
+            case .neonDot: PG_ISA_NEON_DOT
             }
         return Int32(isa.rawValue)
     }

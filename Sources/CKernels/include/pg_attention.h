@@ -56,6 +56,9 @@ pg_attend_function pg_attend_avx2;
 pg_cache_store_function pg_cache_store_avx2;
 pg_attend_function pg_attend_avx512;
 pg_cache_store_function pg_cache_store_avx512;
+#elif defined(__aarch64__)
+pg_attend_function pg_attend_neon;
+pg_cache_store_function pg_cache_store_neon;
 #endif
 
 #endif

@@ -10,6 +10,7 @@ enum pg_isa {
     PG_ISA_AVX2 = 1,    // AVX2, FMA, F16C
     PG_ISA_AVXVNNI = 2, // those and VNNI on 256 bits
     PG_ISA_AVX512 = 3,  // those and AVX-512 F, BW, DQ, VL, VNNI
+    PG_ISA_NEON_DOT = 16, // NEON and its dot product (Armv8.2)
 };
 
 /// Whether this CPU (and its operating system) can run an instruction set of `enum pg_isa`.

@@ -89,6 +89,8 @@ pg_matmul_function pg_matmul_portable;
 pg_matmul_function pg_matmul_avx2;
 pg_matmul_function pg_matmul_avxvnni;
 pg_matmul_function pg_matmul_avx512;
+#elif defined(__aarch64__)
+pg_matmul_function pg_matmul_neon;
 #endif
 
 #endif

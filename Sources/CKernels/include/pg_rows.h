@@ -42,6 +42,12 @@ pg_quantize_row_function pg_quantize_row_avx512;
 pg_rotate_function pg_rotate_avx512;
 pg_gate_silu_function pg_gate_silu_avx512;
 pg_add_function pg_add_avx512;
+#elif defined(__aarch64__)
+pg_rms_norm_function pg_rms_norm_neon;
+pg_quantize_row_function pg_quantize_row_neon;
+pg_rotate_function pg_rotate_neon;
+pg_gate_silu_function pg_gate_silu_neon;
+pg_add_function pg_add_neon;
 #endif
 
 #endif

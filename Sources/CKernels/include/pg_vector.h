@@ -50,6 +50,13 @@ pg_exp_sum_function pg_exp_sum_avx512;
 pg_exp_function pg_exp_avx512;
 pg_count_function pg_count_avx512;
 pg_collect_function pg_collect_avx512;
+#elif defined(__aarch64__)
+pg_argmax_function pg_argmax_neon;
+pg_block_maxima_function pg_block_maxima_neon;
+pg_exp_sum_function pg_exp_sum_neon;
+pg_exp_function pg_exp_neon;
+pg_count_function pg_count_neon;
+pg_collect_function pg_collect_neon;
 #endif
 
 #endif

@@ -1,0 +1,281 @@
+// Products: every form, panels that are not full, all tile sizes, parts of the output, the largest codes.
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "half.h"
+#include "sources.h"
+
+#define TOKENS 33
+#define GUARD 0x7f // bytes of an output that nothing may write
+#define GUARD_COLUMNS 3
+
+/// A matrix, a batch of activations and the portable variant's product.
+struct product {
+    struct pg_matrix matrix;
+    struct pg_activations activations;
+    double *weights;   // [rows, columns]
+    double *inputs;    // [TOKENS, columns]: what the activations' codes stand for
+    float *reference;  // [TOKENS, rows]
+    size_t out_stride; // of a variant's output
+};
+
+static void *allocate_aligned(size_t bytes) {
+    const size_t rounded = (bytes + 63) / 64 * 64;
+    void *memory = aligned_alloc(64, rounded > 0 ? rounded : 64);
+    if (!memory) {
+        fprintf(stderr, "kernel-test: no memory\n");
+        exit(2);
+    }
+    memset(memory, 0, rounded);
+    return memory;
+}
+
+/// Packs rows of `sources[row % 2]`, `fill` having written their blocks.
+static void pack(
+    struct product *product, const int32_t sources[2], int32_t rows, int32_t columns, fill_function *fill,
+    struct random *random
+) {
+    const int32_t form = pg_form_for_sources(sources, 2);
+    const int32_t panel_count = (rows + PG_PANEL_ROWS - 1) / PG_PANEL_ROWS;
+    const size_t panel_bytes = pg_panel_bytes(form, columns);
+    uint8_t *panels = allocate_aligned(panel_bytes * (size_t)panel_count);
+    product->weights = allocate(sizeof(double) * (size_t)rows * columns);
+    float *unpacked = allocate(sizeof(float) * columns), *decoded = allocate(sizeof(float) * columns);
+    for (int32_t panel = 0; panel < panel_count; panel++) {
+        uint8_t *blocks[PG_PANEL_ROWS] = {0};
+        const uint8_t *const_blocks[PG_PANEL_ROWS] = {0};
+        int32_t formats[PG_PANEL_ROWS] = {0};
+        for (int32_t i = 0; i < PG_PANEL_ROWS && panel * PG_PANEL_ROWS + i < rows; i++) {
+            formats[i] = sources[(panel * PG_PANEL_ROWS + i) % 2];
+            blocks[i] = allocate(source_bytes(formats[i], columns));
+            fill(formats[i], columns, blocks[i], random);
+            const_blocks[i] = blocks[i];
+        }
+        uint8_t *at = panels + panel_bytes * (size_t)panel;
+        pg_pack_panel(form, formats, const_blocks, columns, at);
+        for (int32_t i = 0; i < PG_PANEL_ROWS && blocks[i]; i++) {
+            pg_unpack_row(form, at, i, columns, unpacked);
+            decode_source(formats[i], blocks[i], decoded, columns);
+            double largest = 0;
+            for (int32_t c = 0; c < columns; c++)
+                largest = fmax(largest, fabs((double)decoded[c]));
+            for (int32_t c = 0; c < columns; c++) {
+                const double difference = fabs((double)unpacked[c] - (double)decoded[c]);
+                // Packed scales are fp16, and the code −128 becomes −127.
+                if (!(difference <= largest * 0.01))
+                    check(0, "row %d column %d is packed as %g, not %g", i, c, unpacked[c], decoded[c]);
+                product->weights[((size_t)panel * PG_PANEL_ROWS + i) * columns + c] = unpacked[c];
+            }
+            free(blocks[i]);
+        }
+    }
+    digest(panels, panel_bytes * (size_t)panel_count);
+    free(unpacked);
+    free(decoded);
+    product->matrix = (struct pg_matrix){panels, form, rows, columns};
+}
+
+/// Quantises `values`, [TOKENS, columns], for integer forms; keeps them for float forms.
+static void set_inputs(struct product *product, float *values, int32_t columns) {
+    product->activations.columns = columns;
+    product->activations.values = values;
+    product->inputs = allocate(sizeof(double) * TOKENS * (size_t)columns);
+    for (size_t i = 0; i < (size_t)TOKENS * columns; i++)
+        product->inputs[i] = values[i];
+    if (product->matrix.form <= PG_FORM_BF16)
+        return;
+    const int32_t group_count = columns / PG_GROUP, tile_count = (TOKENS + PG_TOKEN_TILE - 1) / PG_TOKEN_TILE;
+    struct pg_activation_group *groups = allocate_aligned(sizeof *groups * (size_t)tile_count * group_count);
+    for (int32_t token = 0; token < TOKENS; token++) {
+        struct pg_activation_group *tile = groups + (size_t)(token / PG_TOKEN_TILE) * group_count;
+        const int32_t place = token % PG_TOKEN_TILE;
+        pg_quantize_row_portable(values + (size_t)token * columns, columns, tile, place);
+        for (int32_t c = 0; c < columns; c++) {
+            const struct pg_activation_group *group = &tile[c / PG_GROUP];
+            product->inputs[(size_t)token * columns + c] =
+                (double)group->codes[place][c % PG_GROUP] * (double)group->scales[place];
+        }
+    }
+    product->activations.groups = groups;
+}
+
+/// The portable product, checked against fp64; `exact` where every sum is an integer below 2^24.
+static void make_reference(struct product *product, int exact) {
+    const int32_t rows = product->matrix.rows, columns = product->matrix.columns;
+    const int32_t panel_count = (rows + PG_PANEL_ROWS - 1) / PG_PANEL_ROWS;
+    product->reference = allocate(sizeof(float) * TOKENS * (size_t)rows);
+    product->out_stride = (size_t)rows + GUARD_COLUMNS;
+    pg_matmul_portable(
+        &product->matrix, 0, panel_count, &product->activations, 0, TOKENS, product->reference, (size_t)rows, 0);
+    digest(product->reference, sizeof(float) * TOKENS * (size_t)rows);
+    for (int32_t token = 0; token < TOKENS; token++) {
+        const double *input = product->inputs + (size_t)token * columns;
+        for (int32_t row = 0; row < rows; row++) {
+            const double *weight = product->weights + (size_t)row * columns;
+            double sum = 0, largest = 0, magnitude = 0;
+            for (int32_t c = 0; c < columns; c++) {
+                sum += weight[c] * input[c];
+                largest = fmax(largest, fabs(weight[c]));
+                magnitude += fabs(input[c]);
+            }
+            // Codes times scale may be larger than weights with a minimum, but not by much.
+            const double tolerance = exact ? 0 : 1e-5 * largest * magnitude + 1e-30;
+            const double actual = product->reference[(size_t)token * rows + row];
+            check(fabs(actual - sum) <= tolerance, "portable: %d × %d, token %d, row %d: %.9g, not %.9g", rows,
+                  columns, token, row, actual, sum);
+        }
+    }
+}
+
+/// One call of a variant; every byte of the output is compared, those included that it must leave alone.
+static void check_call(
+    const struct product *product, const struct variant *variant, int32_t panel_begin, int32_t panel_end,
+    int32_t token_begin, int32_t token_end, int accumulate
+) {
+    const int32_t rows = product->matrix.rows;
+    const size_t stride = product->out_stride, bytes = sizeof(float) * stride * TOKENS;
+    float *out = allocate_aligned(bytes + 4), *expected = allocate_aligned(bytes + 4);
+    memset(out, GUARD, bytes);
+    struct random random = random_from(7);
+    if (accumulate)
+        random_floats(&random, out, stride * TOKENS, 10);
+    memcpy(expected, out, bytes);
+    const int32_t last_row = panel_end * PG_PANEL_ROWS < rows ? panel_end * PG_PANEL_ROWS : rows;
+    for (int32_t token = token_begin; token < token_end; token++) {
+        for (int32_t row = panel_begin * PG_PANEL_ROWS; row < last_row; row++) {
+            const size_t at = (size_t)token * stride + row;
+            const float value = product->reference[(size_t)token * rows + row];
+            expected[at] = accumulate ? expected[at] + value : value;
+        }
+    }
+    variant->kernels.matmul(
+        &product->matrix, panel_begin, panel_end, &product->activations, token_begin, token_end, out, stride,
+        accumulate);
+    check_bytes(
+        out, expected, bytes, "%s: %d × %d, panels %d…%d, tokens %d…%d, accumulate %d", variant->name, rows,
+        product->matrix.columns, panel_begin, panel_end, token_begin, token_end, accumulate);
+    free(out);
+    free(expected);
+}
+
+static void check_calls(const struct product *product) {
+    int count;
+    const struct variant *all = variants(&count);
+    const int32_t panel_count = (product->matrix.rows + PG_PANEL_ROWS - 1) / PG_PANEL_ROWS;
+    for (int v = 0; v < count; v++) {
+        static const int32_t token_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, TOKENS};
+        for (size_t i = 0; i < sizeof token_counts / sizeof token_counts[0]; i++)
+            check_call(product, &all[v], 0, panel_count, 0, token_counts[i], (int)(i % 2));
+        check_call(product, &all[v], 0, panel_count, 0, TOKENS, 1);
+        check_call(product, &all[v], panel_count - 1, panel_count, PG_TOKEN_TILE, TOKENS - 2, 0);
+        check_call(product, &all[v], 0, panel_count - 1, PG_TOKEN_TILE, PG_TOKEN_TILE, 0);
+    }
+}
+
+static void free_product(struct product *product) {
+    free((void *)product->matrix.panels);
+    free((void *)product->activations.values);
+    free((void *)product->activations.groups);
+    free(product->weights);
+    free(product->inputs);
+    free(product->reference);
+}
+
+static void check_case(
+    const int32_t sources[2], int32_t rows, int32_t columns, fill_function *fill, int is_extreme, struct random *random
+) {
+    struct product product = {0};
+    pack(&product, sources, rows, columns, fill, random);
+    float *values = allocate(sizeof(float) * TOKENS * (size_t)columns);
+    if (is_extreme) {
+        // Codes of ±127 at a scale of 1: all alike, alternating, by chance.
+        for (int32_t token = 0; token < TOKENS; token++)
+            for (int32_t c = 0; c < columns; c++) {
+                const int signs[] = {0, 1, c % 2, c / 4 % 2, (int)(random_bits(random) & 1)};
+                values[(size_t)token * columns + c] = signs[token % 5] ? -127.0f : 127.0f;
+            }
+    } else {
+        for (int32_t token = 0; token < TOKENS; token++)
+            random_floats(random, values + (size_t)token * columns, (size_t)columns, 0.01f * (float)(token * token));
+    }
+    set_inputs(&product, values, columns);
+    make_reference(&product, is_extreme);
+    check_calls(&product);
+    free_product(&product);
+}
+
+/// Every finite fp16 number as a weight.
+static void check_all_halves(void) {
+    begin_group("matmul: every fp16 weight");
+    int count;
+    const struct variant *all = variants(&count);
+    const int32_t rows = 0x7c00 * 2;
+    const int32_t panel_count = (rows + PG_PANEL_ROWS - 1) / PG_PANEL_ROWS;
+    const size_t panel_bytes = pg_panel_bytes(PG_FORM_F16, 1);
+    uint8_t *panels = allocate_aligned(panel_bytes * (size_t)panel_count);
+    float *expected = allocate(sizeof(float) * rows), *out = allocate(sizeof(float) * rows);
+    for (int32_t row = 0; row < rows; row++) {
+        const uint16_t half = (uint16_t)(row < 0x7c00 ? row : row - 0x7c00 + 0x8000);
+        memcpy(panels + panel_bytes * (size_t)(row / PG_PANEL_ROWS) + (size_t)(row % PG_PANEL_ROWS) * 2, &half, 2);
+        const double fraction = half & 0x3ff;
+        const int exponent = half >> 10 & 31;
+        const double magnitude = exponent ? ldexp(fraction + 1024, exponent - 25) : ldexp(fraction, -24);
+        expected[row] = (float)(half & 0x8000 ? 0 - magnitude : magnitude);
+    }
+    const float one = 1;
+    const struct pg_matrix matrix = {panels, PG_FORM_F16, rows, 1};
+    const struct pg_activations activations = {.values = &one, .columns = 1};
+    for (int v = 0; v < count; v++) {
+        memset(out, GUARD, sizeof(float) * rows);
+        all[v].kernels.matmul(&matrix, 0, panel_count, &activations, 0, 1, out, (size_t)rows, 0);
+        check_bytes(out, expected, sizeof(float) * rows, "%s", all[v].name);
+    }
+    free(panels);
+    free(expected);
+    free(out);
+    end_group();
+}
+
+void check_matmul(void) {
+    static const struct {
+        const char *name;
+        int32_t form, sources[2], column_counts[3];
+    } cases[] = {
+        {"F32", PG_FORM_F32, {PG_SOURCE_F32, PG_SOURCE_F32}, {1, 33, 256}},
+        {"F16", PG_FORM_F16, {PG_SOURCE_F16, PG_SOURCE_F16}, {1, 33, 256}},
+        {"BF16", PG_FORM_BF16, {PG_SOURCE_BF16, PG_SOURCE_BF16}, {1, 33, 256}},
+        {"Q4_G32 of Q4_1", PG_FORM_Q4_G32, {PG_SOURCE_Q4_1, PG_SOURCE_Q4_1}, {32, 96, 512}},
+        {"Q4_G32 of Q4_K", PG_FORM_Q4_G32, {PG_SOURCE_Q4_K, PG_SOURCE_Q4_K}, {256, 512, 768}},
+        {"Q4Z_G32 of Q4_0", PG_FORM_Q4Z_G32, {PG_SOURCE_Q4_0, PG_SOURCE_Q4_0}, {32, 96, 512}},
+        {"Q8_G32 of Q8_0", PG_FORM_Q8_G32, {PG_SOURCE_Q8_0, PG_SOURCE_Q8_0}, {32, 96, 512}},
+        {"Q8_G32 of Q5_0 and Q8_0", PG_FORM_Q8_G32, {PG_SOURCE_Q5_0, PG_SOURCE_Q8_0}, {32, 96, 512}},
+        {"Q8M_G32 of Q5_1", PG_FORM_Q8M_G32, {PG_SOURCE_Q5_1, PG_SOURCE_Q5_1}, {32, 96, 512}},
+        {"Q8M_G32 of Q5_K and Q8_0", PG_FORM_Q8M_G32, {PG_SOURCE_Q5_K, PG_SOURCE_Q8_0}, {256, 512, 768}},
+        {"Q8_G16 of Q6_K", PG_FORM_Q8_G16, {PG_SOURCE_Q6_K, PG_SOURCE_Q6_K}, {256, 512, 768}},
+        {"Q8_G16 of Q3_K and Q8_0", PG_FORM_Q8_G16, {PG_SOURCE_Q3_K, PG_SOURCE_Q8_0}, {256, 512, 768}},
+        {"Q8M_G16 of Q2_K", PG_FORM_Q8M_G16, {PG_SOURCE_Q2_K, PG_SOURCE_Q2_K}, {256, 512, 768}},
+        {"Q8M_G16 of Q2_K and Q8_0", PG_FORM_Q8M_G16, {PG_SOURCE_Q2_K, PG_SOURCE_Q8_0}, {256, 512, 768}},
+    };
+    static const int32_t row_counts[] = {1, PG_PANEL_ROWS - 3, PG_PANEL_ROWS, PG_PANEL_ROWS + 1, 2 * PG_PANEL_ROWS + 9};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        begin_group("matmul: %s", cases[i].name);
+        check(pg_form_for_sources(cases[i].sources, 2) == cases[i].form, "another form");
+        struct random random = random_from(100 + i);
+        for (int c = 0; c < 3; c++)
+            for (size_t r = 0; r < sizeof row_counts / sizeof row_counts[0]; r++)
+                check_case(cases[i].sources, row_counts[r], cases[i].column_counts[c], fill_random, 0, &random);
+        end_group();
+        if (cases[i].form <= PG_FORM_BF16 || cases[i].sources[0] == PG_SOURCE_Q6_K)
+            continue; // Q6_K's largest products are no integers below 2^24.
+        begin_group("matmul: %s, extreme codes", cases[i].name);
+        static fill_function *const fills[] = {fill_highest, fill_lowest, fill_alternating};
+        for (int fill = 0; fill < 3; fill++)
+            check_case(cases[i].sources, PG_PANEL_ROWS + 3, cases[i].column_counts[1], fills[fill], 1, &random);
+        end_group();
+    }
+    check_all_halves();
+}

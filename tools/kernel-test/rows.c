@@ -1,0 +1,177 @@
+// Row operations: norm, quantisation, rotation, gate, addition.
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+#define SIZE 896
+
+static void check_norm(void) {
+    begin_group("rows: rms norm");
+    int count;
+    const struct variant *all = variants(&count);
+    struct random random = random_from(200);
+    static const int32_t sizes[] = {8, 16, 24, 64, 72, SIZE};
+    float in[SIZE], weight[SIZE], expected[SIZE], out[SIZE];
+    for (size_t i = 0; i < 6 * 4; i++) {
+        const int32_t size = sizes[i % 6];
+        static const float factors[] = {1, 1e-4f, 300, 0};
+        random_floats(&random, in, SIZE, factors[i / 6]);
+        random_floats(&random, weight, SIZE, 2);
+        pg_rms_norm_portable(in, weight, 1e-6f, size, expected);
+        digest(expected, sizeof(float) * size);
+        double squares = 0;
+        for (int32_t k = 0; k < size; k++)
+            squares += (double)in[k] * in[k];
+        for (int32_t k = 0; k < size; k++) {
+            const double value = in[k] / sqrt(squares / size + 1e-6) * weight[k];
+            check(fabs(expected[k] - value) <= 1e-5 * fabs(value), "size %d: %g, not %g", size, expected[k], value);
+        }
+        for (int v = 0; v < count; v++) {
+            all[v].kernels.rms_norm(in, weight, 1e-6f, size, out);
+            check_bytes(out, expected, sizeof(float) * size, "%s: size %d", all[v].name, size);
+        }
+    }
+    end_group();
+}
+
+/// What a group of a quantised row must satisfy.
+static void check_quantized(const float *values, const struct pg_activation_group *group, int32_t token) {
+    float top = 0;
+    for (int i = 0; i < PG_GROUP; i++)
+        top = fmaxf(top, fabsf(values[i]));
+    const double scale = group->scales[token];
+    check(fabs(scale * 127 - top) <= top * 1e-6 + 1e-42, "scale %g of %g", scale, top);
+    int32_t sums[2] = {0, 0};
+    for (int i = 0; i < PG_GROUP; i++) {
+        const int32_t code = group->codes[token][i];
+        sums[i / 16] += code;
+        check(abs(code) <= 127 && fabs(code * scale - values[i]) <= scale * 0.5001 + 8e-37, "%g is code %d × %g",
+              values[i], code, scale);
+    }
+    const int32_t sum = sums[0] + sums[1];
+    check(group->sums[token] == (float)scale * (float)sum, "sum");
+    check(group->magic_scales[token] == -(double)PG_MAGIC * scale, "the magic scale of %g is %g", scale,
+          group->magic_scales[token]);
+    check(group->starts4[token] == PG_MAGIC_BITS - 8 * sum, "start of 4 bits");
+    check(group->starts8[token] == PG_MAGIC_BITS - 128 * sum, "start of 8 bits");
+    for (int half = 0; half < 2; half++)
+        check(group->half_sums[half][token] == (float)scale * (float)sums[half]
+                  && group->half_starts8[half][token] == PG_MAGIC_BITS - 128 * sums[half], "half %d", half);
+}
+
+static void check_quantize(void) {
+    begin_group("rows: quantisation");
+    int count;
+    const struct variant *all = variants(&count);
+    struct random random = random_from(201);
+    enum { GROUPS = 4, COLUMNS = GROUPS * PG_GROUP };
+    static const float factors[] = {1, 1e-6f, 1e30f, 0, 1e-34f, 1e-37f, 1e-38f, 1e-42f};
+    for (size_t i = 0; i < 8 * 8; i++) {
+        float values[COLUMNS];
+        random_floats(&random, values, COLUMNS, factors[i / 8]);
+        if (i % 8 == 1)
+            values[random_below(&random, COLUMNS)] *= 100; // one outlier
+        if (i % 8 == 2) // ties: half codes at a scale of 1
+            for (int k = 0; k < COLUMNS; k++)
+                values[k] = k % PG_GROUP ? (float)(random_below(&random, 507) - 253) * 0.5f : 127.0f;
+        if (i % 8 == 3)
+            memset(values, 0, sizeof(float) * PG_GROUP);
+        const int32_t token = (int32_t)(i * 5 % PG_TOKEN_TILE);
+        struct pg_activation_group expected[GROUPS], out[GROUPS];
+        memset(expected, 0x55, sizeof expected);
+        pg_quantize_row_portable(values, COLUMNS, expected, token);
+        digest(expected, sizeof expected);
+        for (int32_t g = 0; g < GROUPS; g++)
+            check_quantized(values + g * PG_GROUP, &expected[g], token);
+        for (int v = 0; v < count; v++) {
+            memset(out, 0x55, sizeof out);
+            all[v].kernels.quantize_row(values, COLUMNS, out, token);
+            check_bytes(out, expected, sizeof out, "%s: row %zu", all[v].name, i);
+        }
+    }
+    end_group();
+}
+
+static void check_rotate(void) {
+    begin_group("rows: rotation");
+    int count;
+    const struct variant *all = variants(&count);
+    struct random random = random_from(202);
+    static const int32_t shapes[][3] = {{1, 8, 8}, {3, 64, 64}, {2, 80, 32}, {14, 64, 64}, {5, 24, 24}, {2, 128, 8}};
+    for (size_t i = 0; i < 6; i++) {
+        const int32_t heads = shapes[i][0], size = shapes[i][1], rotary = shapes[i][2];
+        float in[SIZE], expected[SIZE], out[SIZE], cosines[64], sines[64];
+        random_floats(&random, in, SIZE, 3);
+        for (int32_t k = 0; k < rotary / 2; k++) {
+            // Points of the unit circle without the mathematical library, whose last bit may differ between machines.
+            const float t = random_float(&random);
+            cosines[k] = (1 - t * t) / (1 + t * t);
+            sines[k] = 2 * t / (1 + t * t);
+        }
+        memcpy(expected, in, sizeof in);
+        pg_rotate_portable(expected, heads, size, rotary, cosines, sines);
+        digest(expected, sizeof expected);
+        for (int32_t k = 0; k < SIZE; k++) {
+            const int32_t head = k / size, place = k % size, pair = place % (rotary / 2);
+            double value = in[k];
+            if (head < heads && place < rotary) {
+                const double first = in[head * size + pair], second = in[head * size + pair + rotary / 2];
+                value = place < rotary / 2 ? first * cosines[pair] - second * sines[pair]
+                                           : second * cosines[pair] + first * sines[pair];
+            }
+            check(fabs(expected[k] - value) <= 1e-6, "%d heads of %d: %g, not %g", heads, size, expected[k], value);
+        }
+        for (int v = 0; v < count; v++) {
+            memcpy(out, in, sizeof in);
+            all[v].kernels.rotate(out, heads, size, rotary, cosines, sines);
+            check_bytes(out, expected, sizeof out, "%s: %d heads of %d", all[v].name, heads, size);
+        }
+    }
+    end_group();
+}
+
+static void check_gate_and_add(void) {
+    begin_group("rows: gate and addition");
+    int count;
+    const struct variant *all = variants(&count);
+    struct random random = random_from(203);
+    static const float factors[] = {1, 10, 200, 1e-5f};
+    for (size_t i = 0; i < 4 * 3; i++) {
+        static const int32_t sizes[] = {8, 24, SIZE};
+        const int32_t size = sizes[i % 3];
+        float gate[SIZE], up[SIZE], gated[SIZE], added[SIZE], out[SIZE];
+        random_floats(&random, gate, SIZE, factors[i / 3]);
+        random_floats(&random, up, SIZE, 2);
+        memcpy(gated, gate, sizeof gate);
+        memcpy(added, gate, sizeof gate);
+        pg_gate_silu_portable(gated, up, size);
+        pg_add_portable(up, size, added);
+        digest(gated, sizeof gated);
+        digest(added, sizeof added);
+        for (int32_t k = 0; k < SIZE; k++) {
+            const double value = k < size ? gate[k] / (1 + exp(-(double)gate[k])) * up[k] : gate[k];
+            check(fabs(gated[k] - value) <= 1e-6 * fabs(value) + 1e-34, "silu of %g: %g, not %g", gate[k], gated[k],
+                  value);
+            check(added[k] == (k < size ? gate[k] + up[k] : gate[k]), "addition");
+        }
+        for (int v = 0; v < count; v++) {
+            memcpy(out, gate, sizeof out);
+            all[v].kernels.gate_silu(out, up, size);
+            check_bytes(out, gated, sizeof out, "%s: gate, size %d", all[v].name, size);
+            memcpy(out, gate, sizeof out);
+            all[v].kernels.add(up, size, out);
+            check_bytes(out, added, sizeof out, "%s: addition, size %d", all[v].name, size);
+        }
+    }
+    end_group();
+}
+
+void check_rows(void) {
+    check_norm();
+    check_quantize();
+    check_rotate();
+    check_gate_and_add();
+}
