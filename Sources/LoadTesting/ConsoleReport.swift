@@ -85,6 +85,7 @@ public enum ConsoleReport {
             guard let distribution = statistics.latencies[metric] else { continue }
             lines += section(metric, distribution)
         }
+        if let speculation = statistics.speculation { lines += section(speculation) }
         return lines + [String(repeating: "=", count: width)]
     }
 
@@ -100,6 +101,23 @@ public enum ConsoleReport {
         ]
             + distribution.percentiles.map {
                 line("P\(rankText($0.rank)) \(metric.label) (ms):", $0.value)
+            }
+    }
+
+    private static func section(_ speculation: SpeculationStatistics) -> [String] {
+        let lines = [
+            title("Speculative Decoding", fill: "-"),
+            line("Acceptance rate (%):", speculation.acceptancePercent),
+            line("Acceptance length:", speculation.acceptanceLength),
+            line("Drafts:", speculation.draftCount),
+            line("Draft tokens:", speculation.draftTokenCount),
+            line("Accepted tokens:", speculation.acceptedTokenCount),
+        ]
+        guard !speculation.positionRates.isEmpty else { return lines }
+        return lines + ["Per-position acceptance (%):"]
+            + speculation.positionRates.enumerated().map { position, rate in
+                let text = rate.map { FixedDecimal.text($0 * 100, fractionDigits: 2) } ?? "-----"
+                return padded("  Position \(position):", to: 40) + " " + padded(text, to: 10)
             }
     }
 

@@ -8,6 +8,12 @@ internal import NIOPosix
 internal import Primitives
 internal import Synchronization
 
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Darwin
+#endif
+
 /// Sends requests and records what comes back. Never throws for a request that fails: that is a result too.
 public final class LoadClient: Sendable {
     private let endpoint: ServerEndpoint
@@ -66,23 +72,29 @@ public final class LoadClient: Sendable {
     /// - Returns: Its name in the API, and the checkpoint it was loaded from (the name again if the server keeps that).
     public func firstModel() async throws(LoadTestError) -> (name: String, root: String) {
         let url = endpoint.baseURL + "/v1/models"
-        let list = try await get(url)
-        guard let model = list["data"]?.arrayValue?.first, let name = model["id"]?.stringValue else {
+        let list = try? JSONParser.parse(try await get(url))
+        guard let model = list?["data"]?.arrayValue?.first, let name = model["id"]?.stringValue else {
             throw .server(url: url, reason: "no models found on the server")
         }
         return (name, model["root"]?.stringValue ?? name)
     }
 
-    private func get(_ url: String) async throws(LoadTestError) -> JSONValue {
+    /// What the server has counted of its speculation; nil if it does not speculate or does not tell.
+    func speculation() async -> SpeculationCounters? {
+        guard let bytes = try? await get(endpoint.baseURL + "/metrics") else { return nil }
+        return SpeculationCounters(exposition: String(decoding: bytes, as: UTF8.self))
+    }
+
+    private func get(_ url: String) async throws(LoadTestError) -> [UInt8] {
         do {
             var request = HTTPClientRequest(url: url)
             request.headers = headers
             let response = try await client.execute(request, timeout: .seconds(30))
-            let body = try await response.body.collect(upTo: 1 << 20)
+            let body = try await response.body.collect(upTo: 16 << 20)
             guard response.status == .ok else {
                 throw LoadTestError.server(url: url, reason: "\(response.status): \(String(buffer: body))")
             }
-            return try JSONParser.parse(Array(body.readableBytesView))
+            return Array(body.readableBytesView)
         } catch let error as LoadTestError {
             throw error
         } catch {
@@ -98,7 +110,8 @@ public final class LoadClient: Sendable {
         case let error as HTTPClientError where error == .connectTimeout: "No connection within 30 seconds"
         case let error as NIOConnectionError:
             "No connection to \(error.host):\(error.port): "
-                + error.connectionErrors.map { "\($0.error)" }.joined(separator: ", ")
+                + error.connectionErrors.map { Self.reason($0.error) }.joined(separator: ", ")
+        case let error as IOError: String(cString: strerror(error.errnoCode))
         default: "\(error)"
         }
     }

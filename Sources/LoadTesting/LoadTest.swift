@@ -62,12 +62,17 @@ public struct LoadTest: Sendable {
     /// - Parameter onFinish: Called from any thread as each request ends, in whatever order they end.
     public func run(onFinish: @escaping @Sendable (RequestRecord) -> Void) async -> LoadTestRun {
         let offsets = arrivals.offsets(count: requests.count, seed: seed)
+        let speculationBefore = await client.speculation()
         let wallStart = WallTime.now()
         let start = Instant.now()
         let records = await send(requests, offsets: offsets, start: start, onFinish: onFinish)
         let duration = Instant.now().seconds(since: start)
-        return LoadTestRun(
-            records: records, durationSeconds: duration, rateChanges: rateChanges(offsets, from: wallStart))
+        var run = LoadTestRun(records: records, durationSeconds: duration)
+        run.rateChanges = rateChanges(offsets, from: wallStart)
+        if let speculationBefore, let speculationAfter = await client.speculation() {
+            run.speculation = SpeculationStatistics(from: speculationBefore, to: speculationAfter)
+        }
+        return run
     }
 
     /// Requests are started in order, so that waiting for the next place here is a fair queue.
@@ -126,12 +131,13 @@ public struct LoadTestRun: Sendable {
     public let records: [RequestRecord]
     /// From the first request's start of waiting to the last answer's end.
     public let durationSeconds: Double
-    public let rateChanges: [RateChange]
+    public internal(set) var rateChanges: [RateChange] = []
+    /// Of servers that speculate and tell.
+    public internal(set) var speculation: SpeculationStatistics?
 
-    public init(records: [RequestRecord], durationSeconds: Double, rateChanges: [RateChange] = []) {
+    public init(records: [RequestRecord], durationSeconds: Double) {
         self.records = records
         self.durationSeconds = durationSeconds
-        self.rateChanges = rateChanges
     }
 }
 

@@ -48,6 +48,7 @@ public struct ResultDocument: Sendable {
                     ["rps": .integer(Int64($0.requestsPerSecond)), "timestamp": .string($0.time.iso8601)]
                 })
         }
+        if let speculation = statistics.speculation { addSpeculation(speculation, to: &object) }
         for metric in settings.metrics {
             guard let distribution = statistics.latencies[metric] else { continue }
             let name = metric.rawValue
@@ -108,6 +109,16 @@ public struct ResultDocument: Sendable {
         object["request_goodput"] = settings.showsGoodput ? .number(statistics.requestGoodput) : .null
         object["output_throughput"] = .number(statistics.outputThroughput)
         object["total_token_throughput"] = .number(statistics.totalTokenThroughput)
+    }
+
+    private func addSpeculation(_ speculation: SpeculationStatistics, to object: inout JSONObject) {
+        object["spec_decode_acceptance_rate"] = .number(speculation.acceptancePercent)
+        object["spec_decode_acceptance_length"] = .number(speculation.acceptanceLength)
+        object["spec_decode_num_drafts"] = .integer(Int64(speculation.draftCount))
+        object["spec_decode_draft_tokens"] = .integer(Int64(speculation.draftTokenCount))
+        object["spec_decode_accepted_tokens"] = .integer(Int64(speculation.acceptedTokenCount))
+        object["spec_decode_per_position_acceptance_rates"] = .array(
+            speculation.positionRates.map { $0.map { .number($0) } ?? .null })
     }
 
     private func addRequests(_ statistics: RunStatistics, _ run: LoadTestRun, to object: inout JSONObject) {

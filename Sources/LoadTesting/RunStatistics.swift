@@ -17,6 +17,7 @@ public struct RunStatistics: Sendable {
     public let outputLengths: [Int]
     /// Of each metric, whether asked for or not.
     public let latencies: [LatencyMetric: Distribution]
+    public let speculation: SpeculationStatistics?
     private let goodCount: Int
 
     /// - Parameter tokenizer: Counts the output of servers that don't say how long it was; without one, a chunk counts
@@ -60,6 +61,7 @@ public struct RunStatistics: Sendable {
         durationSeconds = run.durationSeconds
         outputLengths = lengths
         self.goodCount = goodCount
+        speculation = run.speculation
         (peakOutputTokensPerSecond, peakConcurrentRequests) = Self.peaks(run.records.filter(\.hasSucceeded))
         var latencies: [LatencyMetric: Distribution] = [:]
         for metric in LatencyMetric.allCases {

@@ -68,7 +68,8 @@ struct LoadDatasetOptions: ParsableArguments {
     @Option(help: "Without --tokenizer, token ids of random prompts: FIRST-END, END excluded. (chat: words instead)")
     var randomTokenRange = "1000-30000"
 
-    @Option(help: "Tokens to generate for a custom prompt; -1: as each line's output_tokens says.")
+    @Option(
+        parsing: .unconditional, help: "Tokens to generate for a custom prompt; -1: as each line's output_tokens says.")
     var customOutputLen = 256
 
     @Flag(help: "Keep the order of custom prompts.")
@@ -157,7 +158,7 @@ struct LoadDatasetOptions: ParsableArguments {
 }
 
 struct LoadTrafficOptions: ParsableArguments {
-    @Option(help: "Requests per second; inf: all at once.")
+    @Option(parsing: .unconditional, help: "Requests per second; inf: all at once.")
     var requestRate = Double.infinity
 
     @Option(help: "Shape of the gamma distribution of gaps: 1 is a Poisson process, less is burstier.")
@@ -204,10 +205,10 @@ struct LoadSamplingOptions: ParsableArguments {
     @Option(help: "Least probability, as a share of the likeliest token's.")
     var minP: Double?
 
-    @Option(help: "Penalty of tokens by their count in the output.")
+    @Option(parsing: .unconditional, help: "Penalty of tokens by their count in the output.")
     var frequencyPenalty: Double?
 
-    @Option(help: "Penalty of tokens that are in the output.")
+    @Option(parsing: .unconditional, help: "Penalty of tokens that are in the output.")
     var presencePenalty: Double?
 
     @Option(help: "Factor against tokens that were there before.")

@@ -243,6 +243,55 @@ struct ClientTests {
         }
     }
 
+    @Test("speculation during the run is read from the server's metrics, summed over engines")
+    func speculation() async throws {
+        func metrics(_ drafts: Int, _ tokens: Int, _ accepted: Int, _ first: Int, _ second: Int) -> String {
+            """
+            # HELP vllm:spec_decode_num_drafts_total Number of drafts.
+            # TYPE vllm:spec_decode_num_drafts_total counter
+            vllm:spec_decode_num_drafts_total{engine="0",model_name="m"} \(drafts - 1).0
+            vllm:spec_decode_num_drafts_total{engine="1",model_name="m"} 1.0
+            vllm:spec_decode_num_drafts_created{engine="0"} 1.79e+09
+            vllm:spec_decode_num_draft_tokens_total{engine="0"} \(tokens).0
+            vllm:spec_decode_num_accepted_tokens_total{engine="0"} \(accepted).0
+            vllm:spec_decode_num_accepted_tokens_per_pos_total{engine="0",position="0"} \(first).0
+            vllm:spec_decode_num_accepted_tokens_per_pos_total{engine="0",position="1"} \(second).0
+            """
+        }
+        let texts = [metrics(5, 10, 6, 4, 2), metrics(15, 30, 21, 12, 9)]
+        try await ScriptedServer.run(metrics: texts, answer: { _, _ in .stream(["a"]) }) { port, _ in
+            let run = try await Self.run(port: port, count: 1)
+            let speculation = try #require(run.speculation)
+            #expect(speculation.draftCount == 10)
+            #expect(speculation.draftTokenCount == 20)
+            #expect(speculation.acceptedTokenCount == 15)
+            #expect(speculation.acceptancePercent == 75)
+            #expect(speculation.acceptanceLength == 2.5)
+            #expect(speculation.positionRates == [0.8, 0.7])
+            let selection = try LatencySelection(metrics: "")
+            let settings = ReportSettings(
+                maximumConcurrency: nil, requestRate: .infinity, showsGoodput: false, latencies: selection)
+            let statistics = RunStatistics(run, ranks: [], objectives: try ServiceObjectives())
+            #expect(
+                ConsoleReport.lines(statistics, settings: settings).suffix(10) == [
+                    "---------------Speculative Decoding---------------",
+                    "Acceptance rate (%):                     75.00     ",
+                    "Acceptance length:                       2.50      ",
+                    "Drafts:                                  10        ",
+                    "Draft tokens:                            20        ",
+                    "Accepted tokens:                         15        ",
+                    "Per-position acceptance (%):",
+                    "  Position 0:                            80.00     ",
+                    "  Position 1:                            70.00     ",
+                    "==================================================",
+                ])
+        }
+        try await ScriptedServer.run(metrics: [texts[0]], answer: { _, _ in .stream(["a"]) }) { port, _ in
+            let run = try await Self.run(port: port, count: 1)
+            #expect(run.speculation == nil)
+        }
+    }
+
     @Test("a test without requests or places is refused")
     func refusals() async throws {
         await #expect(throws: LoadTestError.self) { try await Self.run(port: 1, count: 0) }

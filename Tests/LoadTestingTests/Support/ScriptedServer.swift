@@ -51,20 +51,33 @@ struct ScriptedAnswer: Sendable {
 final class ServerLog: Sendable {
     private let entries = Mutex<[ReceivedRequest]>([])
     private let active = Mutex<(now: Int, most: Int)>((0, 0))
+    private let metrics: Mutex<[String]>
+
+    init(metrics: [String]) {
+        self.metrics = Mutex(metrics)
+    }
 
     var requests: [ReceivedRequest] { entries.withLock { $0 } }
     /// The most requests that were open at once.
     var mostActive: Int { active.withLock { $0.most } }
 
-    func begin(_ request: ReceivedRequest) -> Int {
+    func begin() {
         active.withLock {
             $0.now += 1
             $0.most = max($0.most, $0.now)
         }
-        return entries.withLock {
+    }
+
+    /// Gives the request its number.
+    func add(_ request: ReceivedRequest) -> Int {
+        entries.withLock {
             $0.append(request)
             return $0.count - 1
         }
+    }
+
+    func nextMetrics() -> String? {
+        metrics.withLock { $0.count > 1 ? $0.removeFirst() : $0.first }
     }
 
     func end() {
@@ -74,11 +87,15 @@ final class ServerLog: Sendable {
 
 enum ScriptedServer {
     /// Runs `body` beside a server that gives `answer` to each request, by its number of arrival.
+    ///
+    /// - Parameter metrics: What `/metrics` says, each time the next, the last one again and again; none: 404. These
+    ///   requests have no number.
     static func run<Result: Sendable>(
+        metrics: [String] = [],
         answer: @escaping @Sendable (Int, ReceivedRequest) -> ScriptedAnswer,
         _ body: (_ port: Int, _ log: ServerLog) async throws -> Result
     ) async throws -> Result {
-        let log = ServerLog()
+        let log = ServerLog(metrics: metrics)
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -128,8 +145,13 @@ private final class AnswerHandler: ChannelInboundHandler {
             guard let head else { return }
             let request = ReceivedRequest(
                 method: head.method.rawValue, path: head.uri, headers: head.headers, body: String(buffer: body))
-            let number = log.begin(request)
-            send(answer(number, request), context: context)
+            log.begin()
+            if request.path == "/metrics" {
+                let text = log.nextMetrics()
+                send(text.map { ScriptedAnswer(pieces: [$0]) } ?? ScriptedAnswer(status: .notFound), context: context)
+            } else {
+                send(answer(log.add(request), request), context: context)
+            }
         }
     }
 
