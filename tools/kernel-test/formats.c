@@ -1,8 +1,7 @@
-// The checkpoint formats against golden files, and fp16 against its definition.
+// The checkpoint formats against golden files.
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "check.h"
 
