@@ -23,8 +23,8 @@ PG_INLINE size_t code_bytes_of(int32_t form) {
     return form == PG_FORM_Q4_G32 || form == PG_FORM_Q4Z_G32 ? 256 : 512;
 }
 
-/// Keeps the compiler from working on more than two tokens at once: it would run out of registers.
-#define PG_FENCE __asm__ volatile("" ::: "memory")
+/// Makes the compiler keep an array in memory, and leaves the registers to others.
+#define PG_IN_MEMORY(array) __asm__ volatile("" : : "r"(array) : "memory")
 
 /// `count` tokens (a constant where this is called) against PG_LANES rows of a panel, whose first code is at `codes`.
 PG_INLINE void integer_tile(
@@ -32,24 +32,32 @@ PG_INLINE void integer_tile(
     const struct pg_activation_group *group, int32_t token, int count, fvec *sums
 ) {
     const int halves = halves_of(form);
+#pragma unroll
     for (int i = 0; i < count; i++)
         sums[i] = broadcast(0);
     for (int32_t g = 0; g < group_count; g++, group++, codes += code_bytes_of(form)) {
         ivec vectors[8];
         load_codes(form, codes, vectors);
+#pragma unroll
         for (int half = 0; half < halves; half++, scales += 2 * PG_PANEL_ROWS, minima += 2 * PG_PANEL_ROWS) {
             const fvec weight_scales = load_halves(scales);
+            const fvec weight_minima = has_minima(form) ? load_halves(minima) : broadcast(0);
+            ivec integers[PG_TOKEN_TILE];
+#pragma unroll
+            for (int i = 0; i < count; i++)
+                integers[i] = products(form, halves == 2 ? half : 2, vectors, group, token + i);
+            if (count > 8)
+                PG_IN_MEMORY(sums);
+#pragma unroll
             for (int i = 0; i < count; i++) {
-                const fvec sum = (fvec)products(form, halves == 2 ? half : 2, vectors, group, token + i);
                 const fvec scaled = multiply_add(
-                    sum, broadcast(group->scales[token + i]), broadcast(group->magic_scales[token + i]));
-                sums[i] = multiply_add(weight_scales, scaled, sums[i]);
+                    (fvec)integers[i], broadcast(group->scales[token + i]), broadcast(group->magic_scales[token + i]));
+                fvec sum = multiply_add(weight_scales, scaled, sums[i]);
                 if (has_minima(form)) {
                     const float code_sum = halves == 2 ? group->half_sums[half][token + i] : group->sums[token + i];
-                    sums[i] = multiply_add(load_halves(minima), broadcast(code_sum), sums[i]);
+                    sum = multiply_add(weight_minima, broadcast(code_sum), sum);
                 }
-                if (i % 2 == 1)
-                    PG_FENCE;
+                sums[i] = sum;
             }
         }
     }
