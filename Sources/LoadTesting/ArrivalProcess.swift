@@ -48,8 +48,8 @@ public struct ArrivalProcess: Sendable, Equatable {
 
     /// Seconds after the start at which each of `count` requests is due, ascending.
     ///
-    /// At a steady rate the gaps are scaled so that the last request is due at exactly count ÷ rate: seeds differ in the
-    /// order of gaps, not in the load.
+    /// At a steady rate the gaps are scaled so that the last request is due at exactly count ÷ rate: seeds differ in
+    /// where the gaps lie, not in the load.
     public func offsets(count: Int, seed: UInt64) -> [Double] {
         var random = SeededRandom(seed: seed, stream: 0)
         var elapsed = 0.0

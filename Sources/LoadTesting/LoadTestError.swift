@@ -1,6 +1,6 @@
 // Why a load test can't be run, in a sentence that says what to write instead.
 
-/// What is wrong with a load test's options, its dataset or its server. Failed requests are no errors: they are counted.
+/// What is wrong with a load test's options, its dataset or its server. Failed requests are no errors: they count.
 public enum LoadTestError: Error, Equatable, Sendable, CustomStringConvertible {
     case unsupported(option: String, value: String, supported: [String])
     case invalidOption(name: String, value: String, allowed: String)

@@ -104,7 +104,8 @@ public struct RandomDataset: Sendable, Equatable {
 
     /// Decodes, encodes and trims or fills up until the text has as many tokens as `pieces`.
     ///
-    /// Neighbours may merge when encoded again, so that a few rounds are needed; if ten don't suffice, the nearest is taken.
+    /// Neighbours may merge when encoded again, so that a few rounds are needed; if ten don't suffice, the last one is
+    /// taken, which is nearly right.
     private func text(
         of pieces: [Int], _ tokenizer: any PromptTokenizer, random: inout SeededRandom
     ) -> (text: String, tokenCount: Int) {
