@@ -38,6 +38,7 @@ func room(_ name: String, _ dependencies: Target.Dependency..., packages: [Targe
 /// What the tests of a target need beyond the target's own dependencies.
 let extraTestDependencies: [String: [Target.Dependency]] = [
     "Engine": ["EngineTesting"],
+    "Evaluation": ["EngineTesting", "JSON", "ModelFiles"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
     "Observability": ["EngineTesting", "Models"],
     "Server": ["EngineTesting", "Engine", "Models", "Tokenization"],
@@ -52,8 +53,10 @@ let staticLibraries = [
 
 /// Golden files live beside the tests that read them.
 let fixtures: [String: [String]] = Dictionary(
-    uniqueKeysWithValues: ["Kernels", "Models", "Observability", "OpenAI", "Telemetry", "Templating", "Tokenization"]
-        .map { ($0, ["Fixtures"]) })
+    uniqueKeysWithValues: [
+        "Evaluation", "Kernels", "Models", "Observability", "OpenAI", "Telemetry", "Templating", "Tokenization",
+    ]
+    .map { ($0, ["Fixtures"]) })
 
 var targets: [Target] = [
     .target(name: "CPlatform", cSettings: cSettings),
@@ -73,14 +76,15 @@ targets += room("Sampling", "Kernels", "Primitives")
 targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives")
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
+targets += room("Evaluation", "Models", "Kernels", "Tokenization", "Primitives")
 targets += room("Observability", "Engine", "Telemetry", "Primitives", packages: [log])
 targets += room(
     "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives",
     packages: [log] + nio)
 targets += room("LoadTesting", "JSON", "Primitives", packages: [httpClient] + nio)
 targets += room(
-    "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles",
-    "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
+    "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
+    "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
     "LoadTesting",
     packages: [argumentParser, log, httpClient] + nio)
 targets += [

@@ -9,7 +9,10 @@ public struct Pagoda: AsyncParsableCommand {
         commandName: "pagoda",
         abstract: "Serves open language models on ordinary machines, with vLLM's command line, API and metrics.",
         version: PagodaVersion.current,
-        subcommands: [ServeCommand.self, CompleteCommand.self, ChatCommand.self, BenchCommand.self])
+        subcommands: [
+            ServeCommand.self, CompleteCommand.self, ChatCommand.self, BenchCommand.self, EvalCommand.self,
+            VerifyDeterminismCommand.self,
+        ])
 
     public init() {}
 

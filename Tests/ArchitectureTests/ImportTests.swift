@@ -20,6 +20,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "Generation": (
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
+    "Evaluation": (["Models", "Kernels", "Tokenization", "Primitives"], []),
     "Observability": (["Engine", "Telemetry", "Primitives"], ["Logging"]),
     "Server": (
         ["Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives"],
@@ -28,8 +29,9 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "LoadTesting": (["JSON", "Primitives"], ["AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]),
     "PagodaCLI": (
         [
-            "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Models", "ModelFiles", "Kernels",
-            "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform", "LoadTesting",
+            "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
+            "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
+            "CPlatform", "LoadTesting",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
     ),
     "pagoda": (["PagodaCLI"], []),

@@ -1,0 +1,84 @@
+// A sequence and its blocks, run on an executor without a scheduler.
+
+internal import Models
+internal import Primitives
+
+/// One sequence on an executor: its tokens, how many of them are in the KV cache, and in which blocks.
+struct CachedSequence {
+    var tokenIDs: [TokenID]
+    private(set) var computedCount = 0
+    private var blocks: [BlockID] = []
+
+    init(_ tokenIDs: [TokenID]) {
+        self.tokenIDs = tokenIDs
+    }
+
+    var pendingCount: Int { tokenIDs.count - computedCount }
+
+    /// Puts the next `count` tokens into `batch`; the logits of the last `wantedCount` of them are wanted.
+    mutating func advance(
+        by count: Int, wantedCount: Int, in batch: inout ForwardBatch, from free: inout FreeBlocks
+    ) throws(EvaluationError) {
+        let end = computedCount + count, size = free.blockSize
+        while blocks.count * size < end { blocks.append(try free.take()) }
+        let firstRow = batch.rowCount
+        for position in computedCount..<end {
+            batch.tokenIDs.append(tokenIDs[position])
+            batch.positions.append(Int32(position))
+            batch.slotMapping.append(blocks[position / size] * Int32(size) + Int32(position % size))
+        }
+        batch.sequences.append(
+            ForwardBatch.Sequence(
+                firstRow: Int32(firstRow), rowCount: Int32(count), contextLength: Int32(end),
+                blockTableOffset: Int32(batch.blockTables.count)))
+        batch.blockTables += blocks
+        batch.logitRows += (batch.rowCount - wantedCount..<batch.rowCount).map { Int32($0) }
+        computedCount = end
+    }
+
+    /// Gives the blocks back; everything has to be computed again.
+    mutating func drop(into free: inout FreeBlocks) {
+        free.give(blocks)
+        blocks.removeAll()
+        computedCount = 0
+    }
+}
+
+/// The blocks that no sequence has, first in, first out: what was given back is taken last.
+struct FreeBlocks {
+    let blockSize: Int
+    private let blockCount: Int
+    private var queue: [BlockID]
+
+    /// - Parameter isScattered: Whether neighbours in the queue are far from each other in memory.
+    init(_ capacity: CacheCapacity, isScattered: Bool = false) {
+        blockSize = capacity.blockSize
+        blockCount = capacity.blockCount
+        queue = Array(0..<BlockID(capacity.blockCount))
+        guard isScattered else { return }
+        var random = FixedRandom()
+        queue.shuffle(using: &random)
+    }
+
+    mutating func take() throws(EvaluationError) -> BlockID {
+        guard !queue.isEmpty else { throw .cacheTooSmall(blockCount: blockCount) }
+        return queue.removeFirst()
+    }
+
+    mutating func give(_ blocks: [BlockID]) {
+        queue += blocks
+    }
+}
+
+/// SplitMix64 with a fixed seed: the same shuffle in every run.
+private struct FixedRandom: RandomNumberGenerator {
+    private var state: UInt64 = 0
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}
