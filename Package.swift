@@ -37,6 +37,7 @@ func room(_ name: String, _ dependencies: Target.Dependency..., packages: [Targe
 
 /// What the tests of a target need beyond the target's own dependencies.
 let extraTestDependencies: [String: [Target.Dependency]] = [
+    "Benchmarking": ["EngineTesting"],
     "Engine": ["EngineTesting"],
     "Evaluation": ["EngineTesting", "JSON", "ModelFiles"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
@@ -82,10 +83,11 @@ targets += room(
     "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives",
     packages: [log] + nio)
 targets += room("LoadTesting", "JSON", "Primitives", packages: [httpClient] + nio)
+targets += room("Benchmarking", "Engine", "LoadTesting", "Sampling", "JSON", "Primitives")
 targets += room(
     "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
     "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
-    "LoadTesting",
+    "LoadTesting", "Benchmarking",
     packages: [argumentParser, log, httpClient] + nio)
 targets += [
     .executableTarget(

@@ -6,9 +6,9 @@
     internal import Darwin
 #endif
 
-enum FixedDecimal {
+public enum FixedDecimal {
     /// As C's and Python's `%.2f`: the exact value, rounded half to even.
-    static func text(_ value: Double, fractionDigits: Int) -> String {
+    public static func text(_ value: Double, fractionDigits: Int) -> String {
         // The greatest double has 309 digits before the point.
         var characters = [CChar](repeating: 0, count: 320 + fractionDigits)
         let count = withVaList([Int32(clamping: fractionDigits), value]) {

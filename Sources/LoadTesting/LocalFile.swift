@@ -42,17 +42,21 @@ public enum LocalFile {
     }
 
     /// Writes a result, instead of what is there or, after a line's end, behind it.
-    public static func write(_ bytes: [UInt8], toPath path: String, appends: Bool) throws(LoadTestError) {
+    ///
+    /// - Parameter option: Which option named the file.
+    public static func write(
+        _ bytes: [UInt8], toPath path: String, appends: Bool = false, option: String = "result-filename"
+    ) throws(LoadTestError) {
         let mode = appends ? O_APPEND : O_TRUNC
         let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | mode, 0o644)
-        guard file >= 0 else { throw refusal(path, "result-filename", "a file that can be written") }
+        guard file >= 0 else { throw refusal(path, option, "a file that can be written") }
         defer { close(file) }
         let separator = appends && lseek(file, 0, SEEK_END) > 0 ? [UInt8(ascii: "\n")] : []
         var left = (separator + bytes)[...]
         while !left.isEmpty {
             let count = left.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw refusal(path, "result-filename", "a file that can be written") }
+            guard count > 0 else { throw refusal(path, option, "a file that can be written") }
             left = left.dropFirst(count)
         }
     }

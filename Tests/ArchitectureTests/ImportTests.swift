@@ -27,11 +27,12 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         ["NIOCore", "NIOPosix", "NIOHTTP1", "Logging"]
     ),
     "LoadTesting": (["JSON", "Primitives"], ["AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]),
+    "Benchmarking": (["Engine", "LoadTesting", "Sampling", "JSON", "Primitives"], []),
     "PagodaCLI": (
         [
             "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
             "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
-            "CPlatform", "LoadTesting",
+            "CPlatform", "LoadTesting", "Benchmarking",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
     ),
     "pagoda": (["PagodaCLI"], []),
