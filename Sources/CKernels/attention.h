@@ -7,8 +7,21 @@
 
 #define SPAN PG_ATTENTION_SPAN
 
+/// Units of 8 positions in a span; a block holds whole units.
+#define UNITS (SPAN / 8)
+
 PG_INLINE size_t cache_element_bytes(int32_t type) {
     return type == PG_CACHE_F32 ? 4 : 2;
+}
+
+PG_INLINE f32x16 cache_load16(int32_t type, const uint8_t *at) {
+    if (type == PG_CACHE_F32)
+        return load16f((const float *)(const void *)at);
+    if (type == PG_CACHE_F16)
+        return PG_LOAD_HALF16(at);
+    u16x16 raw;
+    memcpy(&raw, at, 32);
+    return (f32x16)(__builtin_convertvector(raw, i32x16) << 16);
 }
 
 PG_INLINE f32x8 cache_load8(int32_t type, const uint8_t *at) {
@@ -62,10 +75,33 @@ void PG_NAME(pg_cache_store)(const struct pg_cache *cache, int64_t slot, const f
     }
 }
 
-/// Copies the K and V of `count` positions from `first` on to fp32: keys [head_size, SPAN], values [SPAN, head_size].
-PG_INLINE void load_span(
+/// Where the keys and values of a span are: in the cache itself, or copied and converted to fp32.
+struct span {
+    const uint8_t *keys[UNITS];   // 8 positions of dimension 0; units 2i and 2i + 1 follow each other
+    size_t key_stride;            // bytes from a dimension to the next
+    const uint8_t *values[UNITS]; // position 0 of the unit, [8, head_size]
+};
+
+/// Finds a span's `count` positions from `first` on in the cache. Units past the last stay on it: they are never used.
+PG_INLINE void find_span(
+    const struct pg_cache *cache, const struct pg_attention_task *task, int32_t first, int32_t count, struct span *span
+) {
+    const int32_t size = cache->head_size, block_size = cache->block_size;
+    const size_t bytes = cache_element_bytes(cache->type);
+    span->key_stride = (size_t)block_size * bytes;
+    for (int32_t unit = 0; unit < UNITS; unit++) {
+        const int32_t last = (count - 1) / 16 * 2 + 1, position = first + (unit <= last ? unit : last - 1 + unit % 2) * 8;
+        const size_t block = (size_t)task->block_table[position / block_size], offset = (size_t)(position % block_size);
+        const size_t base = (block * cache->kv_heads + task->kv_head) * size * block_size;
+        span->keys[unit] = cache->keys + (base + offset) * bytes;
+        span->values[unit] = cache->values + (base + offset * size) * bytes;
+    }
+}
+
+/// Copies a span's `count` positions from `first` on to fp32: keys [head_size, SPAN], values [SPAN, head_size].
+PG_INLINE void copy_span(
     int32_t type, const struct pg_cache *cache, const struct pg_attention_task *task, int32_t first, int32_t count,
-    float *restrict keys, float *restrict values
+    float *restrict keys, float *restrict values, struct span *span
 ) {
     const int32_t size = cache->head_size, block_size = cache->block_size;
     const size_t bytes = cache_element_bytes(type);
@@ -81,47 +117,81 @@ PG_INLINE void load_span(
         for (int32_t i = 0; i < 8 * size; i += 8)
             store8(value_out + i, cache_load8(type, value + (size_t)i * bytes));
     }
+    span->key_stride = SPAN * sizeof(float);
+    for (int32_t unit = 0; unit < UNITS; unit++) {
+        span->keys[unit] = (const uint8_t *)(keys + unit * 8);
+        span->values[unit] = (const uint8_t *)(values + (size_t)unit * 8 * size);
+    }
 }
 
-/// scores[position] = query · keys[:, position], for one or two queries at once.
-PG_INLINE void score(const float *keys, int32_t size, const float *const *queries, int count, float *scores) {
-    f32x8 sums[2][4];
-    for (int q = 0; q < count; q++)
-        for (int i = 0; i < 4; i++)
-            sums[q][i] = broadcast8(0);
-    for (int32_t d = 0; d < size; d++, keys += SPAN)
-        for (int q = 0; q < count; q++)
-            for (int i = 0; i < 4; i++)
-                sums[q][i] = fma8(load8(keys + i * 8), broadcast8(queries[q][d]), sums[q][i]);
-    for (int q = 0; q < count; q++)
-        for (int i = 0; i < 4; i++)
-            store8(scores + q * SPAN + i * 8, sums[q][i]);
-}
-
-/// out = out × correction + Σ weights[position] × values[position, :] over positions [begin, end).
-PG_INLINE void add_values(
-    const float *values, int32_t size, const float *weights, int32_t begin, int32_t end, float correction, float *out
+/// scores[q][position] = queries[q] · keys[:, position] for the positions below `end`, rounded up.
+PG_INLINE void score(
+    int32_t type, const struct span *span, int32_t size, int32_t end, const float *const *queries, int count,
+    float (*scores)[SPAN]
 ) {
-    int32_t d = 0;
-    for (; d + 64 <= size; d += 64) {
-        f32x8 sums[8];
-        for (int i = 0; i < 8; i++)
-            sums[i] = load8(out + d + i * 8) * broadcast8(correction);
-        for (int32_t position = begin; position < end; position++) {
-            const f32x8 weight = broadcast8(weights[position]);
-            const float *value = values + (size_t)position * size + d;
-            for (int i = 0; i < 8; i++)
-                sums[i] = fma8(weight, load8(value + i * 8), sums[i]);
+    for (int32_t unit = 0; unit * 8 < end; unit += 2 * PG_SCORE_VECTORS) {
+        f32x16 sums[PG_QUERIES][PG_SCORE_VECTORS];
+        const uint8_t *keys[PG_SCORE_VECTORS];
+#pragma unroll
+        for (int i = 0; i < PG_SCORE_VECTORS; i++) {
+            keys[i] = span->keys[unit + 2 * i];
+            for (int q = 0; q < count; q++)
+                sums[q][i] = broadcast16(0);
         }
-        for (int i = 0; i < 8; i++)
-            store8(out + d + i * 8, sums[i]);
+        for (int32_t d = 0; d < size; d++) {
+#pragma unroll
+            for (int i = 0; i < PG_SCORE_VECTORS; i++) {
+                const f32x16 key = cache_load16(type, keys[i]);
+                keys[i] += span->key_stride;
+#pragma unroll
+                for (int q = 0; q < count; q++)
+                    sums[q][i] = fma16(key, broadcast16(queries[q][d]), sums[q][i]);
+            }
+        }
+#pragma unroll
+        for (int q = 0; q < count; q++)
+            for (int i = 0; i < PG_SCORE_VECTORS; i++)
+                store16f(scores[q] + unit * 8 + i * 16, sums[q][i]);
     }
-    for (; d < size; d += 8) {
-        f32x8 sum = load8(out + d) * broadcast8(correction);
-        for (int32_t position = begin; position < end; position++)
-            sum = fma8(broadcast8(weights[position]), load8(values + (size_t)position * size + d), sum);
-        store8(out + d, sum);
+}
+
+/// out[q] = out[q] × corrections[q] + Σ weights[q][position] × values[position, :] over positions [begin, end).
+PG_INLINE void add_values(
+    int32_t type, const struct span *span, int32_t size, float (*weights)[SPAN], int32_t begin, int32_t end,
+    const float *corrections, float *const *out, int count
+) {
+    const size_t bytes = cache_element_bytes(type);
+    int32_t d = 0;
+    for (; d + 16 * PG_VALUE_VECTORS <= size; d += 16 * PG_VALUE_VECTORS) {
+        f32x16 sums[PG_QUERIES][PG_VALUE_VECTORS];
+#pragma unroll
+        for (int q = 0; q < count; q++)
+            for (int i = 0; i < PG_VALUE_VECTORS; i++)
+                sums[q][i] = load16f(out[q] + d + i * 16) * broadcast16(corrections[q]);
+        for (int32_t position = begin; position < end; position++) {
+            const uint8_t *value = span->values[position / 8] + ((size_t)(position % 8) * size + d) * bytes;
+#pragma unroll
+            for (int i = 0; i < PG_VALUE_VECTORS; i++) {
+                const f32x16 sixteen = cache_load16(type, value + (size_t)i * 16 * bytes);
+#pragma unroll
+                for (int q = 0; q < count; q++)
+                    sums[q][i] = fma16(broadcast16(weights[q][position]), sixteen, sums[q][i]);
+            }
+        }
+#pragma unroll
+        for (int q = 0; q < count; q++)
+            for (int i = 0; i < PG_VALUE_VECTORS; i++)
+                store16f(out[q] + d + i * 16, sums[q][i]);
     }
+    for (; d < size; d += 8)
+        for (int q = 0; q < count; q++) {
+            f32x8 sum = load8(out[q] + d) * broadcast8(corrections[q]);
+            for (int32_t position = begin; position < end; position++) {
+                const uint8_t *value = span->values[position / 8] + ((size_t)(position % 8) * size + d) * bytes;
+                sum = fma8(broadcast8(weights[q][position]), cache_load8(type, value), sum);
+            }
+            store8(out[q] + d, sum);
+        }
 }
 
 /// A query's running softmax.
@@ -136,68 +206,184 @@ PG_INLINE float weigh(struct softmax *softmax, float *scores, int32_t begin, int
         scores[i] = -INFINITY;
     for (int32_t i = end; i < SPAN; i++)
         scores[i] = -INFINITY;
-    const f32x8 factor = broadcast8(scale);
-    f32x8 scaled[4];
-    for (int i = 0; i < 4; i++)
-        scaled[i] = load8(scores + i * 8) * factor;
-    const float here = highest8(max8(max8(scaled[0], scaled[1]), max8(scaled[2], scaled[3])));
+    f32x16 scaled[SPAN / 16];
+    f32x16 most = broadcast16(-INFINITY);
+    for (int i = 0; i < SPAN / 16; i++) {
+        scaled[i] = load16f(scores + i * 16) * broadcast16(scale);
+        most = max16(most, scaled[i]);
+    }
+    const float here = highest8(max8(low8(most), high8(most)));
     const float highest = here > softmax->highest ? here : softmax->highest;
-    for (int i = 0; i < 4; i++) {
-        scaled[i] = exp8(scaled[i] - broadcast8(highest));
-        store8(scores + i * 8, scaled[i]);
+    f32x16 sum = broadcast16(0);
+    for (int i = 0; i < SPAN / 16; i++) {
+        scaled[i] = exp16(scaled[i] - broadcast16(highest));
+        sum += scaled[i];
+        store16f(scores + i * 16, scaled[i]);
     }
     const float correction = exp8(broadcast8(softmax->highest - highest))[0];
-    softmax->sum = softmax->sum * correction + sum8((scaled[0] + scaled[1]) + (scaled[2] + scaled[3]));
+    softmax->sum = softmax->sum * correction + sum8(low8(sum) + high8(sum));
     softmax->highest = highest;
     return correction;
+}
+
+/// Joins a part to what was merged before it: out and softmax of a query.
+PG_INLINE void merge(struct softmax *softmax, float *out, const struct softmax *part, const float *values, int32_t size) {
+    const float highest = part->highest > softmax->highest ? part->highest : softmax->highest;
+    const float before = exp8(broadcast8(softmax->highest - highest))[0];
+    const float here = exp8(broadcast8(part->highest - highest))[0];
+    for (int32_t d = 0; d < size; d += 8)
+        store8(out + d, fma8(load8(values + d), broadcast8(here), load8(out + d) * broadcast8(before)));
+    softmax->sum = softmax->sum * before + part->sum * here;
+    softmax->highest = highest;
+}
+
+PG_INLINE void normalize(const struct softmax *softmax, float *out, int32_t size) {
+    const f32x8 factor = broadcast8(1.0f / softmax->sum);
+    for (int32_t d = 0; d < size; d += 8)
+        store8(out + d, load8(out + d) * factor);
 }
 
 PG_INLINE int32_t clamp_to_span(int32_t position) {
     return position < 0 ? 0 : position > SPAN ? SPAN : position;
 }
 
+/// Queries [q, q + count) of a task against one span; their part's sums are at `values`, [queries, head_size].
+PG_INLINE void attend_span(
+    int32_t type, const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first, int32_t q,
+    int count, struct softmax *parts, float *values
+) {
+    float scores[PG_QUERIES][SPAN];
+    const float *queries[PG_QUERIES];
+    float *sums[PG_QUERIES], corrections[PG_QUERIES];
+    int32_t begins[PG_QUERIES], ends[PG_QUERIES], begin = SPAN, end = 0;
+    for (int i = 0; i < count; i++) {
+        const int32_t row = (q + i) / task->group_size, position = task->first_position + row;
+        queries[i] = task->queries + (size_t)row * task->query_stride + (size_t)((q + i) % task->group_size) * size;
+        sums[i] = values + (size_t)(q + i) * size;
+        begins[i] = clamp_to_span(task->window > 0 ? position - task->window + 1 - first : 0);
+        ends[i] = clamp_to_span(position + 1 - first);
+        begin = begins[i] < begin ? begins[i] : begin;
+        end = ends[i] > end ? ends[i] : end;
+    }
+    if (begin >= end)
+        return;
+    score(type, span, size, end, queries, count, scores);
+    for (int i = 0; i < count; i++) {
+        if (begins[i] < ends[i]) {
+            corrections[i] = weigh(&parts[q + i], scores[i], begins[i], ends[i], task->scale);
+        } else {
+            corrections[i] = 1;
+            memset(scores[i], 0, sizeof scores[i]);
+        }
+    }
+    add_values(type, span, size, scores, begin, end, corrections, sums, count);
+}
+
+/// The queries of a task against one span, as many at once as there are registers for.
+PG_INLINE void attend_queries(
+    int32_t type, const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first,
+    struct softmax *parts, float *values
+) {
+    const int32_t query_count = task->row_count * task->group_size;
+    for (int32_t q = 0; q < query_count;) {
+        int done = 0;
+#define X(COUNT) \
+    if (done == 0 && query_count - q >= COUNT) { \
+        attend_span(type, span, task, size, first, q, COUNT, parts, values); \
+        done = COUNT; \
+    }
+        PG_QUERY_COUNTS
+#undef X
+        q += done;
+    }
+}
+
+static void attend_queries_f32(
+    const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first, struct softmax *parts,
+    float *values
+) {
+    attend_queries(PG_CACHE_F32, span, task, size, first, parts, values);
+}
+
+/// Queries that are few read the cache itself; many share a copy in fp32, and each number is converted once.
+PG_INLINE int reads_cache(const struct pg_cache *cache, const struct pg_attention_task *task) {
+    return cache->block_size % 16 == 0 && task->row_count * task->group_size <= 2 * PG_QUERIES;
+}
+
 PG_INLINE void attend(
     int32_t type, const struct pg_cache *cache, const struct pg_attention_task *task, float *scratch
 ) {
     const int32_t size = cache->head_size, group_size = task->group_size;
-    const int32_t query_count = task->row_count * group_size, last = task->first_position + task->row_count - 1;
-    float *keys = scratch, *values = keys + (size_t)size * SPAN, *scores = values + (size_t)size * SPAN;
-    struct softmax *state = (struct softmax *)(void *)(scores + 2 * SPAN);
+    const int32_t query_count = task->row_count * group_size, end = task->first_position + task->row_count;
+    float *keys = scratch, *copied = keys + (size_t)size * SPAN, *values = copied + (size_t)size * SPAN;
+    struct softmax *totals = (struct softmax *)(void *)(values + (size_t)query_count * size);
+    struct softmax *parts = totals + query_count;
     for (int32_t q = 0; q < query_count; q++) {
-        state[q] = (struct softmax){-INFINITY, 0};
-        memset(task->out + (size_t)(q / group_size) * task->out_stride + (size_t)(q % group_size) * size, 0,
-               (size_t)size * sizeof(float));
+        totals[q] = (struct softmax){-INFINITY, 0};
+        if (task->partials) { // a part before the window stays empty
+            float *partial = task->partials + (size_t)q * PG_ATTENTION_PARTIAL(size);
+            memset(partial, 0, (size_t)size * sizeof(float));
+            memcpy(partial + size, &totals[q], sizeof totals[q]);
+        }
     }
     const int32_t lowest = task->window > 0 ? task->first_position - task->window + 1 : 0;
-    for (int32_t first = (lowest < 0 ? 0 : lowest) / SPAN * SPAN; first <= last; first += SPAN) {
-        load_span(type, cache, task, first, clamp_to_span(last + 1 - first), keys, values);
-        for (int32_t q = 0; q < query_count; q += 2) {
-            const int count = query_count - q >= 2 ? 2 : 1;
-            const float *queries[2];
-            for (int i = 0; i < count; i++)
-                queries[i] = task->queries + (size_t)((q + i) / group_size) * task->query_stride
-                    + (size_t)((q + i) % group_size) * size;
-            if (count == 2)
-                score(keys, size, queries, 2, scores);
-            else
-                score(keys, size, queries, 1, scores);
-            for (int i = 0; i < count; i++) {
-                const int32_t row = (q + i) / group_size, position = task->first_position + row;
-                const int32_t begin = clamp_to_span(task->window > 0 ? position - task->window + 1 - first : 0);
-                const int32_t end = clamp_to_span(position + 1 - first);
-                if (begin >= end)
-                    continue;
-                float *out = task->out + (size_t)row * task->out_stride + (size_t)((q + i) % group_size) * size;
-                const float correction = weigh(&state[q + i], scores + i * SPAN, begin, end, task->scale);
-                add_values(values, size, scores + i * SPAN, begin, end, correction, out);
+    int32_t first = (lowest < 0 ? 0 : lowest) / SPAN * SPAN, part = first / PG_ATTENTION_PART;
+    if (part < task->first_part) {
+        part = task->first_part;
+        first = part * PG_ATTENTION_PART;
+    }
+    for (; part < task->part_end && part * PG_ATTENTION_PART < end; part++) {
+        const int32_t part_end = (part + 1) * PG_ATTENTION_PART < end ? (part + 1) * PG_ATTENTION_PART : end;
+        memset(values, 0, (size_t)query_count * size * sizeof(float));
+        for (int32_t q = 0; q < query_count; q++)
+            parts[q] = (struct softmax){-INFINITY, 0};
+        for (; first < part_end; first += SPAN) {
+            struct span span;
+            if (reads_cache(cache, task)) {
+                find_span(cache, task, first, clamp_to_span(end - first), &span);
+                attend_queries(type, &span, task, size, first, parts, values);
+            } else {
+                copy_span(type, cache, task, first, clamp_to_span(end - first), keys, copied, &span);
+                attend_queries_f32(&span, task, size, first, parts, values);
+            }
+        }
+        for (int32_t q = 0; q < query_count; q++) {
+            float *out = task->out + (size_t)(q / group_size) * task->out_stride + (size_t)(q % group_size) * size;
+            if (task->partials) {
+                float *partial = task->partials + (size_t)q * PG_ATTENTION_PARTIAL(size);
+                memcpy(partial, values + (size_t)q * size, (size_t)size * sizeof(float));
+                memcpy(partial + size, &parts[q], sizeof parts[q]);
+            } else if (totals[q].sum == 0) {
+                memcpy(out, values + (size_t)q * size, (size_t)size * sizeof(float));
+                totals[q] = parts[q];
+            } else if (parts[q].sum > 0) {
+                merge(&totals[q], out, &parts[q], values + (size_t)q * size, size);
             }
         }
     }
+    for (int32_t q = 0; q < query_count && !task->partials; q++)
+        normalize(
+            &totals[q], task->out + (size_t)(q / group_size) * task->out_stride + (size_t)(q % group_size) * size, size);
+}
+
+void PG_NAME(pg_merge_parts)(const struct pg_attention_task *task, int32_t head_size) {
+    const int32_t query_count = task->row_count * task->group_size;
     for (int32_t q = 0; q < query_count; q++) {
-        float *out = task->out + (size_t)(q / group_size) * task->out_stride + (size_t)(q % group_size) * size;
-        const f32x8 factor = broadcast8(1.0f / state[q].sum);
-        for (int32_t d = 0; d < size; d += 8)
-            store8(out + d, load8(out + d) * factor);
+        float *out = task->out + (size_t)(q / task->group_size) * task->out_stride
+            + (size_t)(q % task->group_size) * head_size;
+        struct softmax total = {-INFINITY, 0}, part;
+        for (int32_t i = task->first_part; i < task->part_end; i++) {
+            const float *partial =
+                task->partials + ((size_t)(i - task->first_part) * query_count + q) * PG_ATTENTION_PARTIAL(head_size);
+            memcpy(&part, partial + head_size, sizeof part);
+            if (total.sum == 0) {
+                memcpy(out, partial, (size_t)head_size * sizeof(float));
+                total = part;
+            } else if (part.sum > 0) {
+                merge(&total, out, &part, partial, head_size);
+            }
+        }
+        normalize(&total, out, head_size);
     }
 }
 

@@ -80,23 +80,40 @@ PG_INLINE float highest8(f32x8 v) {
     return highest;
 }
 
-/// e^x to about 1 ulp; 0 below −87, saturating above 88. Cody–Waite reduction and the Cephes polynomial of expf.
-PG_INLINE f32x8 exp8(f32x8 x) {
-    const i32x8 not_tiny = x > broadcast8(-87.0f);
-    const f32x8 capped = -max8(-x, broadcast8(-88.0f));
-    const f32x8 magic = broadcast8(12582912.0f); // 1.5 × 2^23: adding it rounds to an integer
-    const f32x8 n = fma8(capped, broadcast8(1.44269504088896341f), magic) - magic;
-    f32x8 r = fma8(n, broadcast8(-0.693359375f), capped);
-    r = fma8(n, broadcast8(2.12194440e-4f), r);
-    f32x8 p = broadcast8(1.9875691500e-4f);
-    p = fma8(p, r, broadcast8(1.3981999507e-3f));
-    p = fma8(p, r, broadcast8(8.3334519073e-3f));
-    p = fma8(p, r, broadcast8(4.1665795894e-2f));
-    p = fma8(p, r, broadcast8(1.6666665459e-1f));
-    p = fma8(p, r, broadcast8(5.0000001201e-1f));
-    p = fma8(p, r * r, r + broadcast8(1.0f));
-    const i32x8 exponent = __builtin_convertvector(n, i32x8) << 23;
-    return (f32x8)(((i32x8)p + exponent) & not_tiny);
+PG_INLINE f32x16 max16(f32x16 a, f32x16 b) {
+    const i32x16 greater = a > b;
+    return (f32x16)(((i32x16)a & greater) | ((i32x16)b & ~greater));
 }
+
+PG_INLINE f32x8 low8(f32x16 v) {
+    return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+
+PG_INLINE f32x8 high8(f32x16 v) {
+    return __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
+/// e^x to about 1 ulp; 0 below −87, saturating above 88. Cody–Waite reduction and the Cephes polynomial of expf.
+#define PG_DEFINE_EXP(NAME, VECTOR, INTEGERS, BROADCAST, FMA, MAX) \
+    PG_INLINE VECTOR NAME(VECTOR x) { \
+        const INTEGERS not_tiny = x > BROADCAST(-87.0f); \
+        const VECTOR capped = -MAX(-x, BROADCAST(-88.0f)); \
+        const VECTOR magic = BROADCAST(12582912.0f); /* 1.5 × 2^23: adding it rounds to an integer */ \
+        const VECTOR n = FMA(capped, BROADCAST(1.44269504088896341f), magic) - magic; \
+        VECTOR r = FMA(n, BROADCAST(-0.693359375f), capped); \
+        r = FMA(n, BROADCAST(2.12194440e-4f), r); \
+        VECTOR p = BROADCAST(1.9875691500e-4f); \
+        p = FMA(p, r, BROADCAST(1.3981999507e-3f)); \
+        p = FMA(p, r, BROADCAST(8.3334519073e-3f)); \
+        p = FMA(p, r, BROADCAST(4.1665795894e-2f)); \
+        p = FMA(p, r, BROADCAST(1.6666665459e-1f)); \
+        p = FMA(p, r, BROADCAST(5.0000001201e-1f)); \
+        p = FMA(p, r * r, r + BROADCAST(1.0f)); \
+        const INTEGERS exponent = __builtin_convertvector(n, INTEGERS) << 23; \
+        return (VECTOR)(((INTEGERS)p + exponent) & not_tiny); \
+    }
+
+PG_DEFINE_EXP(exp8, f32x8, i32x8, broadcast8, fma8, max8)
+PG_DEFINE_EXP(exp16, f32x16, i32x16, broadcast16, fma16, max16)
 
 #endif

@@ -98,6 +98,10 @@ public struct KVCacheStorage: @unchecked Sendable {
         public var keyValueHead: Int32
         /// Where the sequence's block table starts.
         public var blockTableOffset: Int32
+        /// The one part of the context that this task takes, and the row of the partial results where it goes; or, of
+        /// a task that merges, where those of all parts start. Nil: all of the context.
+        public var part: Int32?
+        public var partialRow: Int32 = 0
 
         public init(
             firstRow: Int32, rowCount: Int32, firstPosition: Int32, keyValueHead: Int32, blockTableOffset: Int32
@@ -111,34 +115,84 @@ public struct KVCacheStorage: @unchecked Sendable {
 
         /// The most rows a task may have.
         public static let maximumRows = Int(PG_ATTENTION_ROWS)
+        /// Positions of a part.
+        public static let partSize = Int(PG_ATTENTION_PART)
+
+        /// Parts that the rows' contexts have.
+        public var partCount: Int { (Int(firstPosition) + Int(rowCount) + Self.partSize - 1) / Self.partSize }
+    }
+
+    /// What attention reads and writes beside the cache, the same for all tasks of a batch and a layer.
+    public struct AttentionOperands: Sendable {
+        /// Shape [rows, at least headCount × headSize], heads from column 0 on.
+        let queries: FloatMatrix
+        let out: FloatMatrix
+        /// Query heads that share a KV head.
+        let groupSize: Int
+        /// How many of the last positions are seen; 0: all.
+        let window: Int
+        let scale: Float
+        /// Shape [workers, at least `attentionScratch(groupSize:)`].
+        let scratch: FloatMatrix
+        /// Shape [partial results, headSize + 2]: a row for each query of each part that is computed on its own.
+        let partials: FloatMatrix
+
+        public init(
+            queries: FloatMatrix, out: FloatMatrix, groupSize: Int, window: Int, scale: Float, scratch: FloatMatrix,
+            partials: FloatMatrix
+        ) {
+            self.queries = queries
+            self.out = out
+            self.groupSize = groupSize
+            self.window = window
+            self.scale = scale
+            self.scratch = scratch
+            self.partials = partials
+        }
     }
 
     /// out[row, head] = attention of queries[row, head] for the heads that share the task's KV head.
     ///
-    /// - Parameters:
-    ///   - queries: Shape [rows, at least headCount × headSize], heads from column 0 on.
-    ///   - blockTables: Covers the position of the task's last row, rounded up to 8.
-    ///   - scratch: A worker's own row of at least `attentionScratch(groupSize:)` floats.
+    /// - Parameter blockTables: Covers the position of the task's last row, rounded up to 8.
     public func attend(
-        layer index: Int, task: AttentionTask, queries: FloatMatrix, groupSize: Int, window: Int, scale: Float,
-        blockTables: [Int32], into out: FloatMatrix, scratch: FloatMatrix, scratchRow: Int, _ kernels: KernelSet
+        layer index: Int, task: AttentionTask, _ operands: AttentionOperands, blockTables: [Int32], _ worker: Worker,
+        _ kernels: KernelSet
     ) {
         let lastPosition = Int(task.firstPosition) + Int(task.rowCount) - 1
         let offset = Int(task.blockTableOffset)
-        precondition(task.rowCount > 0 && Int(task.rowCount) <= AttentionTask.maximumRows, "task out of range")
         precondition(offset >= 0 && offset + lastPosition / shape.blockSize < blockTables.count, "block table is short")
-        precondition(Int(task.firstRow) + Int(task.rowCount) <= min(queries.rowCount, out.rowCount), "no such rows")
-        precondition(scratch.columnCount >= attentionScratch(groupSize: groupSize), "scratch too small")
-        let column = Int(task.keyValueHead) * groupSize * shape.headSize
+        precondition(operands.scratch.columnCount >= attentionScratch(groupSize: operands.groupSize))
         var cache = layer(index)
         blockTables.withUnsafeBufferPointer { tables in
-            var view = pg_attention_task(
-                queries: queries.row(Int(task.firstRow)) + column, out: out.row(Int(task.firstRow)) + column,
-                query_stride: queries.columnCount, out_stride: out.columnCount, row_count: task.rowCount,
-                first_position: task.firstPosition, kv_head: task.keyValueHead, group_size: Int32(groupSize),
-                window: Int32(window), scale: scale, block_table: tables.baseAddress.map { $0 + offset })
-            kernels.functions.attend(&cache, &view, scratch.row(scratchRow))
+            var view = view(of: task, operands)
+            view.block_table = tables.baseAddress.map { $0 + offset }
+            kernels.functions.attend(&cache, &view, operands.scratch.row(worker.index))
         }
+    }
+
+    /// Joins the partial results of all parts of a task, which stand from `task.partialRow` on, part by part.
+    public func mergeParts(of task: AttentionTask, _ operands: AttentionOperands, _ kernels: KernelSet) {
+        var view = view(of: task, operands)
+        view.part_end = Int32(task.partCount)
+        view.partials = operands.partials.row(Int(task.partialRow))
+        let last = Int(task.partialRow) + task.partCount * Int(task.rowCount) * operands.groupSize
+        precondition(last <= operands.partials.rowCount, "partial results out of range")
+        kernels.functions.merge_parts(&view, Int32(shape.headSize))
+    }
+
+    private func view(of task: AttentionTask, _ operands: AttentionOperands) -> pg_attention_task {
+        let queries = operands.queries, out = operands.out, partials = operands.partials
+        precondition(task.rowCount > 0 && Int(task.rowCount) <= AttentionTask.maximumRows, "task out of range")
+        precondition(Int(task.firstRow) + Int(task.rowCount) <= min(queries.rowCount, out.rowCount), "no such rows")
+        precondition(partials.columnCount == shape.headSize + 2, "partial results of another size")
+        let column = Int(task.keyValueHead) * operands.groupSize * shape.headSize
+        return pg_attention_task(
+            queries: queries.row(Int(task.firstRow)) + column, out: out.row(Int(task.firstRow)) + column,
+            query_stride: queries.columnCount, out_stride: out.columnCount, row_count: task.rowCount,
+            first_position: task.firstPosition, kv_head: task.keyValueHead, group_size: Int32(operands.groupSize),
+            window: Int32(operands.window), scale: operands.scale, block_table: nil,
+            first_part: task.part ?? 0, part_end: task.part.map { $0 + 1 } ?? Int32(task.partCount),
+            partials: task.part == nil ? nil : partials.row(Int(task.partialRow)))
     }
 
     /// Floats of scratch a worker needs for `attend`.

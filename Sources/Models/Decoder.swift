@@ -23,21 +23,21 @@ struct Decoder {
 
     /// Computes the batch: K and V into the cache, logits of `batch.logitRows` into `logits`.
     func forward(
-        _ batch: ForwardBatch, tasks: [KVCacheStorage.AttentionTask], into logits: LogitsBuffer, _ worker: Worker
+        _ batch: ForwardBatch, plan: AttentionPlan, into logits: LogitsBuffer, _ worker: Worker
     ) {
         let rows = batch.rowCount
         worker.stage(tiles: rows) { row in
             weights.tokenEmbedding.copyRow(Int(batch.tokenIDs[row]), to: row, of: buffers.hidden)
         }
         for index in weights.layers.indices {
-            attention(index, batch, tasks, worker)
+            attention(index, batch, plan, worker)
             feedForward(weights.layers[index], rows: rows, worker)
         }
         outputHead(batch, into: logits, worker)
     }
 
     private func attention(
-        _ index: Int, _ batch: ForwardBatch, _ tasks: [KVCacheStorage.AttentionTask], _ worker: Worker
+        _ index: Int, _ batch: ForwardBatch, _ plan: AttentionPlan, _ worker: Worker
     ) {
         let layer = weights.layers[index], rows = batch.rowCount
         norm(layer.attentionNorm, rows: rows, for: layer.queryKeyValue, worker)
@@ -46,12 +46,15 @@ struct Decoder {
         worker.stage(tiles: rows) { row in
             placeInCache(layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row])
         }
-        worker.stage(tiles: tasks.count) { task in
+        let operands = attentionOperands
+        worker.stage(tiles: plan.tasks.count) { task in
             cache.attend(
-                layer: index, task: tasks[task], queries: buffers.queryKeyValue, groupSize: groupSize,
-                window: configuration.slidingWindow ?? 0, scale: 1 / Float(headSize).squareRoot(),
-                blockTables: batch.blockTables, into: buffers.attention.values, scratch: buffers.attentionScratch,
-                scratchRow: worker.index, kernels)
+                layer: index, task: plan.tasks[task], operands, blockTables: batch.blockTables, worker, kernels)
+        }
+        if !plan.merges.isEmpty {
+            worker.stage(tiles: plan.merges.count) { task in
+                cache.mergeParts(of: plan.merges[task], operands, kernels)
+            }
         }
         quantize(buffers.attention, rows: rows, for: layer.attentionOutput, worker)
         layer.attentionOutput.multiply(
@@ -60,6 +63,13 @@ struct Decoder {
         if let bias = layer.attentionOutputBias {
             worker.stage(tiles: rows) { row in kernels.add(bias, to: buffers.hidden, row: row) }
         }
+    }
+
+    private var attentionOperands: KVCacheStorage.AttentionOperands {
+        KVCacheStorage.AttentionOperands(
+            queries: buffers.queryKeyValue, out: buffers.attention.values, groupSize: groupSize,
+            window: configuration.slidingWindow ?? 0, scale: 1 / Float(headSize).squareRoot(),
+            scratch: buffers.attentionScratch, partials: buffers.attentionPartials)
     }
 
     /// Adds the biases, rotates Q and K to their position, and writes K and V to their slot.

@@ -21,10 +21,12 @@ struct DecoderBuffers {
     let logitInputs: ActivationRows
     /// A row for each worker.
     let attentionScratch: FloatMatrix
+    /// Attention of single parts of a context, [results, headSize + 2].
+    let attentionPartials: FloatMatrix
 
     init(
-        _ configuration: ModelConfiguration, rows: Int, logitRows: Int, scratchSize: Int, workerCount: Int,
-        in arena: Arena
+        _ configuration: ModelConfiguration, rows: Int, logitRows: Int, scratchSize: Int, partialCount: Int,
+        workerCount: Int, in arena: Arena
     ) throws(KernelError) {
         let hiddenSize = configuration.hiddenSize, inner = configuration.intermediateSize
         let queryWidth = configuration.headCount * configuration.headSize
@@ -39,5 +41,7 @@ struct DecoderBuffers {
         logitInputs = try ActivationRows(rows: logitRows, columns: hiddenSize, in: arena, purpose: purpose)
         attentionScratch = try FloatMatrix(
             rows: workerCount, columns: (scratchSize + 15) / 16 * 16, in: arena, purpose: purpose)
+        attentionPartials = try FloatMatrix(
+            rows: partialCount, columns: configuration.headSize + 2, in: arena, purpose: purpose)
     }
 }

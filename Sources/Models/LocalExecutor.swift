@@ -37,7 +37,7 @@ public final class LocalExecutor: Executor {
     private let pool: WorkerPool
     private let decoder: Decoder
     private let maximumModelLength: Int
-    private var tasks: [KVCacheStorage.AttentionTask] = []
+    private var plan: AttentionPlan
 
     /// Loads the weights of `checkpoint` and allocates everything that a step needs.
     ///
@@ -65,11 +65,17 @@ public final class LocalExecutor: Executor {
         cacheCapacity = CacheCapacity(blockCount: options.blockCount, blockSize: options.blockSize)
         instructionSet = kernels.instructionSet
         let groupSize = configuration.headCount / configuration.keyValueHeadCount
+        let partialCount = AttentionPlan.partialCount(
+            maximumLength: options.maximumModelLength, groupSize: groupSize, workerCount: pool.workerCount)
+        plan = AttentionPlan(
+            keyValueHeadCount: configuration.keyValueHeadCount, groupSize: groupSize, workerCount: pool.workerCount,
+            partialCapacity: partialCount)
         decoder = Decoder(
             configuration: configuration, weights: weights,
             buffers: try DecoderBuffers(
                 configuration, rows: options.maximumRows, logitRows: options.maximumLogitRows,
-                scratchSize: cache.attentionScratch(groupSize: groupSize), workerCount: pool.workerCount, in: arena),
+                scratchSize: cache.attentionScratch(groupSize: groupSize), partialCount: partialCount,
+                workerCount: pool.workerCount, in: arena),
             rotary: try weights.rotary.table(positions: options.maximumModelLength, in: arena),
             cache: cache, kernels: kernels, workerCount: pool.workerCount)
     }
@@ -107,29 +113,9 @@ public final class LocalExecutor: Executor {
         for copy in batch.blockCopies {
             decoder.cache.copyBlock(from: Int(copy.source), to: Int(copy.destination))
         }
-        planAttention(batch)
-        let tasks = tasks, decoder = decoder
-        pool.run { worker in decoder.forward(batch, tasks: tasks, into: logits, worker) }
-    }
-
-    /// Cuts every sequence's rows into tasks of one KV head each; the longest contexts come first, so that the workers
-    /// finish together.
-    private func planAttention(_ batch: ForwardBatch) {
-        tasks.removeAll(keepingCapacity: true)
-        let most = Int32(KVCacheStorage.AttentionTask.maximumRows)
-        for sequence in batch.sequences {
-            let start = sequence.contextLength - sequence.rowCount
-            for offset in stride(from: 0, to: sequence.rowCount, by: Int(most)) {
-                for head in 0..<decoder.configuration.keyValueHeadCount {
-                    tasks.append(
-                        KVCacheStorage.AttentionTask(
-                            firstRow: sequence.firstRow + offset, rowCount: min(most, sequence.rowCount - offset),
-                            firstPosition: start + offset, keyValueHead: Int32(head),
-                            blockTableOffset: sequence.blockTableOffset))
-                }
-            }
-        }
-        tasks.sort { $0.firstPosition + $0.rowCount > $1.firstPosition + $1.rowCount }
+        plan.make(for: batch.sequences)
+        let plan = plan, decoder = decoder
+        pool.run { worker in decoder.forward(batch, plan: plan, into: logits, worker) }
     }
 
     /// Every index that kernels will follow is inside its buffer.

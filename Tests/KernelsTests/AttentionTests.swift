@@ -25,7 +25,7 @@ private struct AttentionCase {
     /// Attention of every position, computed in chunks of `chunk` rows over blocks laid out by `blockOrder`.
     func run(
         blockSize: Int, chunk: Int, type: KVCacheType = .float32, window: Int = 0, set: InstructionSet = .best,
-        reversedBlocks: Bool = false
+        reversedBlocks: Bool = false, splitsParts: Bool = false
     ) throws -> [[Float]] {
         let arena = Arena()
         let kernels = KernelSet(set)
@@ -38,8 +38,15 @@ private struct AttentionCase {
         let source = try matrix(rows, in: arena)
         let out = try FloatMatrix(rows: length, columns: queryWidth, in: arena, purpose: "test")
         let groupSize = headCount / keyValueHeadCount
-        let scratch = try FloatMatrix(
-            rows: 1, columns: cache.attentionScratch(groupSize: groupSize), in: arena, purpose: "test")
+        let partSize = KVCacheStorage.AttentionTask.partSize
+        let operands = KVCacheStorage.AttentionOperands(
+            queries: source, out: out, groupSize: groupSize, window: window, scale: 0.125,
+            scratch: try FloatMatrix(
+                rows: 1, columns: cache.attentionScratch(groupSize: groupSize), in: arena, purpose: "test"),
+            partials: try FloatMatrix(
+                rows: (length / partSize + 1) * KVCacheStorage.AttentionTask.maximumRows * groupSize,
+                columns: headSize + 2, in: arena, purpose: "test"))
+        let pool = try WorkerPool(workerCount: 1)
         for first in stride(from: 0, to: length, by: chunk) {
             let count = min(chunk, length - first)
             for row in first..<first + count {
@@ -49,14 +56,23 @@ private struct AttentionCase {
             }
             for start in stride(from: first, to: first + count, by: KVCacheStorage.AttentionTask.maximumRows) {
                 for head in 0..<keyValueHeadCount {
-                    cache.attend(
-                        layer: 1,
-                        task: KVCacheStorage.AttentionTask(
-                            firstRow: Int32(start),
-                            rowCount: Int32(min(KVCacheStorage.AttentionTask.maximumRows, first + count - start)),
-                            firstPosition: Int32(start), keyValueHead: Int32(head), blockTableOffset: 0),
-                        queries: source, groupSize: groupSize, window: window, scale: 0.125, blockTables: table,
-                        into: out, scratch: scratch, scratchRow: 0, kernels)
+                    let task = KVCacheStorage.AttentionTask(
+                        firstRow: Int32(start),
+                        rowCount: Int32(min(KVCacheStorage.AttentionTask.maximumRows, first + count - start)),
+                        firstPosition: Int32(start), keyValueHead: Int32(head), blockTableOffset: 0)
+                    pool.run { worker in
+                        if splitsParts {
+                            for part in (0..<task.partCount).reversed() {
+                                var piece = task
+                                piece.part = Int32(part)
+                                piece.partialRow = Int32(part * Int(task.rowCount) * groupSize)
+                                cache.attend(layer: 1, task: piece, operands, blockTables: table, worker, kernels)
+                            }
+                            cache.mergeParts(of: task, operands, kernels)
+                        } else {
+                            cache.attend(layer: 1, task: task, operands, blockTables: table, worker, kernels)
+                        }
+                    }
                 }
             }
         }
@@ -89,7 +105,7 @@ private struct AttentionCase {
 
 @Suite("Paged attention")
 struct AttentionTests {
-    @Test("equals attention in double precision", arguments: [1, 7, 8, 31, 32, 33, 200], InstructionSet.available)
+    @Test("equals attention in double precision", arguments: [1, 7, 63, 64, 65, 200, 600], InstructionSet.available)
     func equalsReference(length: Int, set: InstructionSet) throws {
         let test = AttentionCase(length: length)
         let found = try test.run(blockSize: 16, chunk: 64, set: set)
@@ -127,6 +143,16 @@ struct AttentionTests {
         #expect(try test.run(blockSize: 16, chunk: 5, type: type, set: .portable) == reference)
     }
 
+    @Test(
+        "parts of a context computed one by one, in any order, give the same bits as all at once",
+        arguments: [255, 256, 257, 700], [0, 300])
+    func parts(length: Int, window: Int) throws {
+        let test = AttentionCase(length: length)
+        #expect(
+            try test.run(blockSize: 16, chunk: 64, window: window, splitsParts: true)
+                == test.run(blockSize: 16, chunk: 64, window: window))
+    }
+
     @Test("any head size that is a multiple of 8 works", arguments: [8, 24, 72, 80, 128, 256])
     func headSizes(headSize: Int) throws {
         let test = AttentionCase(length: 40, headCount: 4, keyValueHeadCount: 4, headSize: headSize)
@@ -147,16 +173,17 @@ struct AttentionTests {
             cache.store(layer: 0, slot: 16 + row, from: source, row: row, keyColumn: 384, valueColumn: 512, kernels)
         }
         cache.copyBlock(from: 1, to: 3)
-        let scratch = try FloatMatrix(
-            rows: 1, columns: cache.attentionScratch(groupSize: 3), in: arena, purpose: "test")
+        let pool = try WorkerPool(workerCount: 1)
         let results = try [Int32(1), 3].map { block -> [Float] in
             let out = try FloatMatrix(rows: 16, columns: 384, in: arena, purpose: "test")
-            cache.attend(
-                layer: 0,
-                task: KVCacheStorage.AttentionTask(
-                    firstRow: 15, rowCount: 1, firstPosition: 15, keyValueHead: 1, blockTableOffset: 0),
-                queries: source, groupSize: 3, window: 0, scale: 0.125, blockTables: [block], into: out,
-                scratch: scratch, scratchRow: 0, kernels)
+            let operands = KVCacheStorage.AttentionOperands(
+                queries: source, out: out, groupSize: 3, window: 0, scale: 0.125,
+                scratch: try FloatMatrix(
+                    rows: 1, columns: cache.attentionScratch(groupSize: 3), in: arena, purpose: "test"),
+                partials: try FloatMatrix(rows: 0, columns: 66, in: arena, purpose: "test"))
+            let task = KVCacheStorage.AttentionTask(
+                firstRow: 15, rowCount: 1, firstPosition: 15, keyValueHead: 1, blockTableOffset: 0)
+            pool.run { cache.attend(layer: 0, task: task, operands, blockTables: [block], $0, kernels) }
             return rows(out)[15]
         }
         #expect(results[0] == results[1])

@@ -66,7 +66,7 @@ static void attend(
                 .queries = sequence->queries + at, .out = out + at, .query_stride = sequence->row,
                 .out_stride = sequence->row, .row_count = POSITIONS - first < chunk ? POSITIONS - first : chunk,
                 .first_position = first, .kv_head = head, .group_size = group, .window = window,
-                .scale = 0.125f, .block_table = table,
+                .scale = 0.125f, .block_table = table, .part_end = INT32_MAX,
             };
             variant->kernels.attend(&cache, &task, scratch);
         }

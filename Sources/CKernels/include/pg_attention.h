@@ -5,8 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// Keys are taken in spans of so many positions, aligned to position 0; the running softmax is merged span by span.
-#define PG_ATTENTION_SPAN 32
+/// Keys are taken in spans of so many positions, aligned to position 0; the running softmax goes from span to span.
+#define PG_ATTENTION_SPAN 64
+/// Spans make parts of so many positions; each part has a softmax of its own, and the parts of a row are merged in
+/// their order, whether one call took them all or each was computed elsewhere.
+#define PG_ATTENTION_PART 256
 /// The most query rows one call takes.
 #define PG_ATTENTION_ROWS 8
 
@@ -35,29 +38,43 @@ struct pg_attention_task {
     int32_t window; // how many of the last positions are seen, itself included; 0: all
     float scale;
     const int32_t *block_table;
+    int32_t first_part; // the parts to take: all, or one of them if `partials` is set
+    int32_t part_end;   // past the last; parts beyond the last position are empty
+    float *partials;    // null, or where the one part goes instead of `out`: [rows × group_size, head_size + 2]
 };
 
 /// Floats of scratch that a call needs.
 size_t pg_attention_scratch(int32_t group_size, int32_t head_size);
+
+/// Floats of one part's result for one query: the weighted sum of the values, the highest score, the sum of weights.
+#define PG_ATTENTION_PARTIAL(head_size) ((size_t)(head_size) + 2)
 
 /// out[row, head] = softmax(queries · keys × scale) · values. The order of summation for a row depends on its position
 /// alone: not on the other rows, the block size or the blocks' places.
 typedef void pg_attend_function(
     const struct pg_cache *cache, const struct pg_attention_task *task, float *scratch);
 
+/// out[row, head] from the partial results of parts [first_part, part_end) of a task: part i of query q is at
+/// partials + (i × queries + q) × PG_ATTENTION_PARTIAL(head_size). Gives the bits of a call that took all parts.
+typedef void pg_merge_parts_function(const struct pg_attention_task *task, int32_t head_size);
+
 /// Writes one token's K and V, each [kv_heads, head_size], to `slot` (block × block_size + offset).
 typedef void pg_cache_store_function(
     const struct pg_cache *cache, int64_t slot, const float *keys, const float *values);
 
 pg_attend_function pg_attend_portable;
+pg_merge_parts_function pg_merge_parts_portable;
 pg_cache_store_function pg_cache_store_portable;
 #if defined(__x86_64__)
 pg_attend_function pg_attend_avx2;
+pg_merge_parts_function pg_merge_parts_avx2;
 pg_cache_store_function pg_cache_store_avx2;
 pg_attend_function pg_attend_avx512;
+pg_merge_parts_function pg_merge_parts_avx512;
 pg_cache_store_function pg_cache_store_avx512;
 #elif defined(__aarch64__)
 pg_attend_function pg_attend_neon;
+pg_merge_parts_function pg_merge_parts_neon;
 pg_cache_store_function pg_cache_store_neon;
 #endif
 

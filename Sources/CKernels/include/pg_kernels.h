@@ -15,6 +15,7 @@ struct pg_kernels {
     pg_gate_silu_function *_Nonnull gate_silu;
     pg_add_function *_Nonnull add;
     pg_attend_function *_Nonnull attend;
+    pg_merge_parts_function *_Nonnull merge_parts;
     pg_cache_store_function *_Nonnull cache_store;
     pg_argmax_function *_Nonnull argmax;
     pg_block_maxima_function *_Nonnull block_maxima;

@@ -1,0 +1,77 @@
+// How the attention of a batch is shared among the workers.
+
+internal import Kernels
+
+/// The tasks of one step's attention, the same for every layer.
+///
+/// What a task computes does not depend on how the work is cut: the parts of a context are the same, and are merged in
+/// the same order, whoever computes them.
+struct AttentionPlan {
+    /// In the first stage.
+    private(set) var tasks: [KVCacheStorage.AttentionTask] = []
+    /// In a stage of their own, after it: those whose parts were computed one by one.
+    private(set) var merges: [KVCacheStorage.AttentionTask] = []
+
+    private let keyValueHeadCount: Int
+    private let groupSize: Int
+    private let workerCount: Int
+    private let partialCapacity: Int
+
+    /// - Parameter partialCapacity: Partial results that there is room for; see `partialCount`.
+    init(keyValueHeadCount: Int, groupSize: Int, workerCount: Int, partialCapacity: Int) {
+        self.keyValueHeadCount = keyValueHeadCount
+        self.groupSize = groupSize
+        self.workerCount = workerCount
+        self.partialCapacity = partialCapacity
+    }
+
+    /// Partial results for as many long contexts as are ever cut, of up to `maximumLength` tokens.
+    static func partialCount(maximumLength: Int, groupSize: Int, workerCount: Int) -> Int {
+        let partSize = KVCacheStorage.AttentionTask.partSize
+        return tasksPerWorker * workerCount * groupSize * ((maximumLength + partSize - 1) / partSize)
+    }
+
+    /// With at least so many tasks for each worker none of them is cut.
+    private static let tasksPerWorker = 4
+
+    /// Cuts every sequence's rows into tasks of one KV head each. If these are few, as when one user has a long
+    /// conversation, single rows are cut further, into the parts of their contexts. The longest come first, so that the
+    /// workers finish together.
+    mutating func make(for sequences: [ForwardBatch.Sequence]) {
+        tasks.removeAll(keepingCapacity: true)
+        merges.removeAll(keepingCapacity: true)
+        let most = Int32(KVCacheStorage.AttentionTask.maximumRows)
+        for sequence in sequences {
+            let start = sequence.contextLength - sequence.rowCount
+            for offset in stride(from: 0, to: sequence.rowCount, by: Int(most)) {
+                for head in 0..<keyValueHeadCount {
+                    tasks.append(
+                        KVCacheStorage.AttentionTask(
+                            firstRow: sequence.firstRow + offset, rowCount: min(most, sequence.rowCount - offset),
+                            firstPosition: start + offset, keyValueHead: Int32(head),
+                            blockTableOffset: sequence.blockTableOffset))
+                }
+            }
+        }
+        if workerCount > 1, tasks.count < Self.tasksPerWorker * workerCount { cutIntoParts() }
+        tasks.sort { $0.firstPosition + $0.rowCount > $1.firstPosition + $1.rowCount }
+    }
+
+    private mutating func cutIntoParts() {
+        var row = 0
+        for index in tasks.indices where tasks[index].rowCount == 1 && tasks[index].partCount > 1 {
+            let task = tasks[index], partCount = task.partCount
+            guard row + partCount * groupSize <= partialCapacity else { return }
+            var merge = task
+            merge.partialRow = Int32(row)
+            merges.append(merge)
+            for part in 0..<partCount {
+                var piece = task
+                piece.part = Int32(part)
+                piece.partialRow = Int32(row + part * groupSize)
+                if part == 0 { tasks[index] = piece } else { tasks.append(piece) }
+            }
+            row += partCount * groupSize
+        }
+    }
+}
