@@ -5,5 +5,7 @@ internal import ArgumentParser
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure a model in this process, or a server.",
-        subcommands: [BenchServeCommand.self, BenchLatencyCommand.self, BenchThroughputCommand.self])
+        subcommands: [
+            BenchServeCommand.self, BenchLatencyCommand.self, BenchThroughputCommand.self, BenchKernelsCommand.self,
+        ])
 }
