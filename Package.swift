@@ -39,7 +39,7 @@ func room(_ name: String, _ dependencies: Target.Dependency..., packages: [Targe
 let extraTestDependencies: [String: [Target.Dependency]] = [
     "Benchmarking": ["EngineTesting"],
     "Engine": ["EngineTesting"],
-    "Evaluation": ["EngineTesting", "JSON", "ModelFiles"],
+    "Evaluation": ["EngineTesting", "JSON"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
     "Observability": ["EngineTesting", "Models"],
     "Server": ["EngineTesting", "Engine", "Models", "Tokenization"],

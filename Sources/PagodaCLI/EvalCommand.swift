@@ -5,6 +5,7 @@ internal import Evaluation
 internal import Generation
 internal import JSON
 internal import Kernels
+internal import LoadTesting
 internal import ModelFiles
 internal import Models
 internal import Primitives
@@ -90,7 +91,7 @@ struct EvalCommand: ParsableCommand {
     private func windows(of plan: LoadPlan) throws -> TextWindows {
         let tokenizer = try LoadedModel(checkpoint: plan.checkpoint, root: plan.root).tokenizer
         let bosID = tokenizer.addsBOS ? tokenizer.specialTokens.bosID : nil
-        let content = try readInput(text, option: "text")
+        let content = try LocalFile.text(atPath: text, option: "text")
         var tokenIDs = tokenizer.encode(content, addSpecialTokens: false, allowsSpecialTokens: false)
         if let bosID { tokenIDs.insert(bosID, at: 0) }
         if let maxTokens { tokenIDs = Array(tokenIDs.prefix(try positive(maxTokens.value, option: "max-tokens"))) }
@@ -154,16 +155,4 @@ struct EvalCommand: ParsableCommand {
         ]
         return .object(object)
     }
-}
-
-/// The text of an input file that an option names.
-func readInput(_ path: String, option: String) throws -> String {
-    let limit = 256 << 20
-    let file = try MappedFile(path: path)
-    guard file.byteCount <= limit, let bytes = file.bytes(0..<file.byteCount),
-        let text = String(validating: bytes, as: UTF8.self)
-    else {
-        throw CommandError.invalidOption(name: option, value: path, allowed: "a file in UTF-8 of at most 256 MiB")
-    }
-    return text
 }

@@ -5,6 +5,7 @@ internal import Evaluation
 internal import Generation
 internal import JSON
 internal import Kernels
+internal import LoadTesting
 internal import ModelFiles
 internal import Models
 internal import Primitives
@@ -98,7 +99,7 @@ struct VerifyDeterminismCommand: ParsableCommand {
         }
         let tokenizer = try LoadedModel(checkpoint: checkpoint, root: root).tokenizer
         var all = DeterminismPrompt.builtIn(tokenizer, limit: longest - decoded)
-        let further = try prompts.map { try readInput($0, option: "prompts") } ?? ""
+        let further = try prompts.map { try LocalFile.text(atPath: $0, option: "prompts") } ?? ""
         let lines = further.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         for (index, line) in lines.enumerated() where !line.isEmpty {
             let tokenIDs = tokenizer.encode(String(line), addSpecialTokens: true)
