@@ -89,8 +89,9 @@ PG_INLINE void find_span(
     const int32_t size = cache->head_size, block_size = cache->block_size;
     const size_t bytes = cache_element_bytes(cache->type);
     span->key_stride = (size_t)block_size * bytes;
+    const int32_t last = (count - 1) / 16 * 2 + 1;
     for (int32_t unit = 0; unit < UNITS; unit++) {
-        const int32_t last = (count - 1) / 16 * 2 + 1, position = first + (unit <= last ? unit : last - 1 + unit % 2) * 8;
+        const int32_t position = first + (unit <= last ? unit : last - 1 + unit % 2) * 8;
         const size_t block = (size_t)task->block_table[position / block_size], offset = (size_t)(position % block_size);
         const size_t base = (block * cache->kv_heads + task->kv_head) * size * block_size;
         span->keys[unit] = cache->keys + (base + offset) * bytes;
@@ -227,7 +228,9 @@ PG_INLINE float weigh(struct softmax *softmax, float *scores, int32_t begin, int
 }
 
 /// Joins a part to what was merged before it: out and softmax of a query.
-PG_INLINE void merge(struct softmax *softmax, float *out, const struct softmax *part, const float *values, int32_t size) {
+PG_INLINE void merge(
+    struct softmax *softmax, float *out, const struct softmax *part, const float *values, int32_t size
+) {
     const float highest = part->highest > softmax->highest ? part->highest : softmax->highest;
     const float before = exp8(broadcast8(softmax->highest - highest))[0];
     const float here = exp8(broadcast8(part->highest - highest))[0];
@@ -361,9 +364,10 @@ PG_INLINE void attend(
             }
         }
     }
-    for (int32_t q = 0; q < query_count && !task->partials; q++)
-        normalize(
-            &totals[q], task->out + (size_t)(q / group_size) * task->out_stride + (size_t)(q % group_size) * size, size);
+    for (int32_t q = 0; q < query_count && !task->partials; q++) {
+        float *out = task->out + (size_t)(q / group_size) * task->out_stride + (size_t)(q % group_size) * size;
+        normalize(&totals[q], out, size);
+    }
 }
 
 void PG_NAME(pg_merge_parts)(const struct pg_attention_task *task, int32_t head_size) {

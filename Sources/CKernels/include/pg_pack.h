@@ -31,7 +31,8 @@ int32_t pg_form_for_sources(const int32_t *sources, int32_t count);
 /// Packs 16 rows into `panel`. `rows[i]` points at the bytes of row i in the layout `sources[i]`, or is null for a row
 /// of zeros. `form` is one that `pg_form_for_sources` gave for these sources; if it is F32, so are they.
 void pg_pack_panel(
-    int32_t form, const int32_t sources[PG_PANEL_ROWS], const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel);
+    int32_t form, const int32_t sources[PG_PANEL_ROWS], const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns,
+    uint8_t *restrict panel);
 
 /// Packs 16 rows of fp32 values into a panel of form F32.
 void pg_pack_panel_f32(const float *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel);
