@@ -19,7 +19,7 @@ PG_INLINE void load_codes(int32_t form, const uint8_t *codes, ivec vectors[8]) {
         }
     } else {
         for (int v = 0; v < 8; v++)
-            vectors[v] = load_vector(codes + v * 64);
+            vectors[v] = (ivec)_mm256_abs_epi8((__m256i)load_vector(codes + v * 64));
     }
 }
 
@@ -37,26 +37,27 @@ PG_INLINE ivec products4(const ivec vectors[8], const int8_t *codes, int32_t sta
     return (ivec)_mm256_madd_epi16(_mm256_add_epi16(first, second), _mm256_set1_epi16(1)) + broadcast_start(start);
 }
 
-/// Signed 8-bit codes: maddubs wants an unsigned side, which is |activation|; the weight takes the activation's sign.
-/// Two products are at most 2 × 127 × 127 = 32,258, so 16 bits hold them.
-PG_INLINE ivec products8(int half, const ivec vectors[8], const int8_t *codes) {
+/// Signed 8-bit codes: maddubs wants an unsigned side, which is |weight|; the activation takes the weight's sign. Two
+/// products are at most 2 × 127 × 127 = 32,258, so 16 bits hold them.
+PG_INLINE ivec products8(int half, const ivec magnitudes[8], const uint8_t *weights, const int8_t *codes) {
     ivec sums = broadcast_start(PG_MAGIC_BITS);
     for (int v = half == 1 ? 4 : 0; v < (half == 0 ? 4 : 8); v++) {
-        const __m256i code = (__m256i)broadcast_four(codes + v * 4);
-        const __m256i pairs =
-            _mm256_maddubs_epi16(_mm256_abs_epi8(code), _mm256_sign_epi8((__m256i)vectors[v], code));
+        const __m256i signed_codes =
+            _mm256_sign_epi8((__m256i)broadcast_four(codes + v * 4), (__m256i)load_vector(weights + v * 64));
+        const __m256i pairs = _mm256_maddubs_epi16((__m256i)magnitudes[v], signed_codes);
         sums += (ivec)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
     }
     return sums;
 }
 
 PG_INLINE ivec products(
-    int32_t form, int half, const ivec vectors[8], const struct pg_activation_group *group, int32_t token
+    int32_t form, int half, const ivec vectors[8], const uint8_t *codes_in_memory,
+    const struct pg_activation_group *group, int32_t token
 ) {
     switch (form) {
     case PG_FORM_Q4_G32: return products4(vectors, group->codes[token], PG_MAGIC_BITS);
     case PG_FORM_Q4Z_G32: return products4(vectors, group->codes[token], group->starts4[token]);
-    default: return products8(half, vectors, group->codes[token]);
+    default: return products8(half, vectors, codes_in_memory, group->codes[token]);
     }
 }
 

@@ -4,8 +4,8 @@
 //   PG_TILES                        the token counts a tile may have, largest first, ending in 1: X(16) X(8) …
 //   broadcast(float) → fvec, load_halves(address) → fvec from fp16, multiply_add(fvec, fvec, fvec) → fvec,
 //   load_codes(form, codes, vectors)  the 8 vectors of a group, 64 bytes apart (4-bit forms: 4 of them)
-//   products(form, half, vectors, group, token) → ivec, the exact sums of a group's products (half 2), or of one half's
-//                                   (0, 1), on top of PG_MAGIC_BITS
+//   products(form, half, vectors, codes, group, token) → ivec, on top of PG_MAGIC_BITS the exact sums of a group's
+//                                   products (half 2), or of one half's (0, 1)
 // What follows is the same for all of them: the sum of a row takes its groups in turn, with the same multiply-adds in
 // fp32, so that it has the same bits whatever the instruction set, the tile and the batch.
 
@@ -45,7 +45,7 @@ PG_INLINE void integer_tile(
             ivec integers[PG_TOKEN_TILE];
 #pragma unroll
             for (int i = 0; i < count; i++)
-                integers[i] = products(form, halves == 2 ? half : 2, vectors, group, token + i);
+                integers[i] = products(form, halves == 2 ? half : 2, vectors, codes, group, token + i);
             if (count > 8)
                 PG_IN_MEMORY(sums);
 #pragma unroll

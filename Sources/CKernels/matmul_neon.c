@@ -59,8 +59,10 @@ PG_INLINE void load_codes(int32_t form, const uint8_t *codes, ivec vectors[8]) {
     } while (0)
 
 PG_INLINE ivec products(
-    int32_t form, int half, const ivec vectors[8], const struct pg_activation_group *group, int32_t token
+    int32_t form, int half, const ivec vectors[8], const uint8_t *codes_in_memory,
+    const struct pg_activation_group *group, int32_t token
 ) {
+    (void)codes_in_memory;
     int32x4_t low = vdupq_n_s32(form == PG_FORM_Q4Z_G32 ? group->starts4[token] : PG_MAGIC_BITS), high = low;
     if (half != 1) {
         const int8x16_t codes = vld1q_s8(group->codes[token]);

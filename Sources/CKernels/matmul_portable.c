@@ -34,8 +34,10 @@ PG_INLINE void load_codes(int32_t form, const uint8_t *codes, ivec vectors[8]) {
 }
 
 PG_INLINE ivec products(
-    int32_t form, int half, const ivec vectors[8], const struct pg_activation_group *group, int32_t token
+    int32_t form, int half, const ivec vectors[8], const uint8_t *codes_in_memory,
+    const struct pg_activation_group *group, int32_t token
 ) {
+    (void)codes_in_memory;
     ivec sums;
     for (int row = 0; row < PG_LANES; row++) {
         int32_t sum = 0;
