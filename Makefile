@@ -9,7 +9,7 @@ CACHE := $(or $(PAGODA_CACHE),$(HOME)/.cache/pagoda)
 # Suites that load real models keep both cores busy; tests of deadlines run without them.
 HEAVY := 'EndToEndTests|ReferenceModeTests'
 
-.PHONY: help build serve test test-arm bench format lint
+.PHONY: help build serve test test-arm bench bench-peers format lint
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -35,7 +35,10 @@ test-arm: ## Test the C kernels here and, emulated, on Arm
 	tools/stage.sh "kernels on Arm" tools/test-arm.sh
 
 bench: build ## Measure decode and prefill beside the machine's limits
-	tools/bench.sh "$(MODEL)"
+	tools/bench-peers.sh --alone "$(MODEL)"
+
+bench-peers: build ## Measure in turn with llama.cpp, which is built the first time (PEERS_LLAMA=folder of its programs)
+	tools/bench-peers.sh "$(MODEL)"
 
 format: ## Format all Swift files
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
