@@ -23,6 +23,10 @@ PG_INLINE size_t code_bytes_of(int32_t form) {
     return form == PG_FORM_Q4_G32 || form == PG_FORM_Q4Z_G32 ? 256 : 512;
 }
 
+/// How far ahead of its use the stream of codes is asked for: the prefetchers of the CPU stop at a page's end. Reading
+/// past the last panel does no harm.
+#define PREFETCH_DISTANCE 4096
+
 /// Makes the compiler keep an array in memory, and leaves the registers to others.
 #define PG_IN_MEMORY(array) __asm__ volatile("" : : "r"(array) : "memory")
 
@@ -36,6 +40,8 @@ PG_INLINE void integer_tile(
     for (int i = 0; i < count; i++)
         sums[i] = broadcast(0);
     for (int32_t g = 0; g < group_count; g++, group++, codes += code_bytes_of(form)) {
+        for (size_t line = 0; line < code_bytes_of(form); line += 64)
+            __builtin_prefetch(codes + PREFETCH_DISTANCE + line);
         ivec vectors[8];
         load_codes(form, codes, vectors);
 #pragma unroll
