@@ -1,4 +1,4 @@
-// Matrix products with AVX2: 32 products an instruction, a vector is half a panel's rows.
+// Matrix products with AVX2: 32 products an instruction, two vectors hold a panel's rows.
 #if defined(__x86_64__)
 
 #include "avx2.h"
@@ -6,62 +6,142 @@
 
 #define PG_FLOAT_TOKENS 3
 #define PG_LANES 8
-#define PG_TILES X(4) X(1)
+#define PG_STRIP_VECTORS 2
+#define PG_TILES X(4) X(2) X(1)
+#define PG_MOST_TOKENS 4
 #include "vectors256.h"
+#include "matmul_integer.h"
 
-PG_INLINE void load_codes(int32_t form, const uint8_t *codes, ivec vectors[8]) {
-    if (form == PG_FORM_Q4_G32 || form == PG_FORM_Q4Z_G32) {
-        const ivec low_halves = broadcast_start(0x0f0f0f0f);
-        for (int v = 0; v < 4; v++) {
-            const ivec pair = load_vector(codes + v * 64);
-            vectors[v] = pair & low_halves;
-            vectors[v + 4] = (pair >> 4) & low_halves;
-        }
-    } else {
-        for (int v = 0; v < 8; v++)
-            vectors[v] = (ivec)_mm256_abs_epi8((__m256i)load_vector(codes + v * 64));
-    }
+typedef __m256i bytes;
+
+PG_INLINE bytes load_bytes(const void *at) {
+    return _mm256_loadu_si256((const __m256i *)at);
+}
+
+// Four columns of all rows times four codes of one token, four tokens at a time: each code is loaded once for both
+// vectors of rows, and 8 sums, 4 weights, 2 products and a constant fill the 16 registers. This is assembly, and kept in
+// its order, because compilers load codes ahead of their use, for which there are no registers, and so by way of memory.
+
+/// 4-bit weights: adds to sums of 16 bits, or starts them (FIRST).
+#define MULTIPLY_ADD4(FIRST, ROWS, FOUR, WORDS) \
+    do { \
+        bytes product_, four_; \
+        if (FIRST) \
+            __asm__ volatile("vpbroadcastd %[four], %[f]\n\t" \
+                    "vpmaddubsw %[f], %[row0], %[words0]\n\t" \
+                    "vpmaddubsw %[f], %[row1], %[words1]" \
+                    : [words0] "=&x"((WORDS)[0]), [words1] "=&x"((WORDS)[1]), [f] "=&x"(four_) \
+                    : [row0] "x"((ROWS)[0]), [row1] "x"((ROWS)[1]), [four] "m"(FOUR)); \
+        else \
+            __asm__ volatile("vpbroadcastd %[four], %[f]\n\t" \
+                    "vpmaddubsw %[f], %[row0], %[p]\n\t" \
+                    "vpmaddubsw %[f], %[row1], %[f]\n\t" \
+                    "vpaddw %[p], %[words0], %[words0]\n\t" \
+                    "vpaddw %[f], %[words1], %[words1]" \
+                    : [words0] "+x"((WORDS)[0]), [words1] "+x"((WORDS)[1]), [p] "=&x"(product_), [f] "=&x"(four_) \
+                    : [row0] "x"((ROWS)[0]), [row1] "x"((ROWS)[1]), [four] "m"(FOUR)); \
+    } while (0)
+
+/// Signed 8-bit weights: adds to sums of 32 bits. maddubs wants an unsigned side, which is |weight|; the activation takes
+/// the weight's sign. Two products are at most 2 × 127 × 127 = 32,258, so 16 bits hold them.
+#define MULTIPLY_ADD8(ROWS, MAGNITUDES, ONES, FOUR, SUMS) \
+    do { \
+        bytes product_, four_; \
+        __asm__ volatile("vpbroadcastd %[four], %[f]\n\t" \
+                "vpsignb %[row0], %[f], %[p]\n\t" \
+                "vpsignb %[row1], %[f], %[f]\n\t" \
+                "vpmaddubsw %[p], %[magnitude0], %[p]\n\t" \
+                "vpmaddubsw %[f], %[magnitude1], %[f]\n\t" \
+                "vpmaddwd %[ones], %[p], %[p]\n\t" \
+                "vpmaddwd %[ones], %[f], %[f]\n\t" \
+                "vpaddd %[p], %[sums0], %[sums0]\n\t" \
+                "vpaddd %[f], %[sums1], %[sums1]" \
+                : [sums0] "+x"((SUMS)[0]), [sums1] "+x"((SUMS)[1]), [p] "=&x"(product_), [f] "=&x"(four_) \
+                : [row0] "x"((ROWS)[0]), [row1] "x"((ROWS)[1]), [magnitude0] "x"((MAGNITUDES)[0]), \
+                  [magnitude1] "x"((MAGNITUDES)[1]), [ones] "x"(ONES), [four] "m"(FOUR)); \
+    } while (0)
+
+/// Columns 4v…4v+3 of a token's codes.
+PG_INLINE const int32_t *four_codes(const struct pg_activation_group *group, int32_t token, int v) {
+    return (const int32_t *)(const void *)(group->codes[token] + v * 4);
 }
 
 /// 4-bit codes: a 16-bit lane collects two products from each of eight vectors before it is widened: at most
 /// 16 × 15 × 127 = 30,480, and no less than −30,480, so it cannot overflow.
-PG_INLINE ivec products4(const ivec vectors[8], const int8_t *codes, int32_t start) {
-    __m256i first = _mm256_maddubs_epi16((__m256i)vectors[0], (__m256i)broadcast_four(codes));
-    __m256i second = _mm256_maddubs_epi16((__m256i)vectors[1], (__m256i)broadcast_four(codes + 4));
-    for (int v = 2; v < 8; v += 2) {
-        const __m256i even = _mm256_maddubs_epi16((__m256i)vectors[v], (__m256i)broadcast_four(codes + v * 4));
-        const __m256i odd = _mm256_maddubs_epi16((__m256i)vectors[v + 1], (__m256i)broadcast_four(codes + v * 4 + 4));
-        first = _mm256_add_epi16(first, even);
-        second = _mm256_add_epi16(second, odd);
-    }
-    return (ivec)_mm256_madd_epi16(_mm256_add_epi16(first, second), _mm256_set1_epi16(1)) + broadcast_start(start);
-}
-
-/// Signed 8-bit codes: maddubs wants an unsigned side, which is |weight|; the activation takes the weight's sign. Two
-/// products are at most 2 × 127 × 127 = 32,258, so 16 bits hold them.
-PG_INLINE ivec products8(int half, const ivec magnitudes[8], const uint8_t *weights, const int8_t *codes) {
-    ivec sums = broadcast_start(PG_MAGIC_BITS);
-    for (int v = half == 1 ? 4 : 0; v < (half == 0 ? 4 : 8); v++) {
-        const __m256i signed_codes =
-            _mm256_sign_epi8((__m256i)broadcast_four(codes + v * 4), (__m256i)load_vector(weights + v * 64));
-        const __m256i pairs = _mm256_maddubs_epi16((__m256i)magnitudes[v], signed_codes);
-        sums += (ivec)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-    }
-    return sums;
-}
-
-PG_INLINE ivec products(
-    int32_t form, int half, const ivec vectors[8], const uint8_t *codes_in_memory,
-    const struct pg_activation_group *group, int32_t token
+PG_INLINE void products4(
+    int32_t form, const uint8_t *codes, const struct pg_activation_group *group, int32_t token, int count,
+    ivec (*integers)[2]
 ) {
-    switch (form) {
-    case PG_FORM_Q4_G32: return products4(vectors, group->codes[token], PG_MAGIC_BITS);
-    case PG_FORM_Q4Z_G32: return products4(vectors, group->codes[token], group->starts4[token]);
-    default: return products8(half, vectors, codes_in_memory, group->codes[token]);
+    const bytes low_halves = _mm256_set1_epi8(15);
+    bytes words[4][2];
+#pragma unroll
+    for (int v = 0; v < 8; v++) {
+        bytes rows[2];
+        for (int r = 0; r < 2; r++) {
+            const bytes pair = load_bytes(codes + v % 4 * 64 + r * 32);
+            rows[r] = _mm256_and_si256(v < 4 ? pair : _mm256_srli_epi16(pair, 4), low_halves);
+        }
+#pragma unroll
+        for (int i = 0; i < count; i++)
+            MULTIPLY_ADD4(v == 0, rows, *four_codes(group, token + i, v), words[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < count; i++) {
+        const ivec start = broadcast_start(form == PG_FORM_Q4Z_G32 ? group->starts4[token + i] : PG_MAGIC_BITS);
+        for (int r = 0; r < 2; r++)
+            integers[i][r] = (ivec)_mm256_madd_epi16(words[i][r], _mm256_set1_epi16(1)) + start;
     }
 }
 
-#include "matmul_integer.h"
+/// 8-bit codes: vectors [first, last) of a group.
+PG_INLINE void products8(
+    const uint8_t *codes, int first, int last, const struct pg_activation_group *group, int32_t token, int count,
+    ivec (*integers)[2]
+) {
+    const bytes ones = _mm256_set1_epi16(1);
+#pragma unroll
+    for (int i = 0; i < count; i++)
+        integers[i][0] = integers[i][1] = broadcast_start(PG_MAGIC_BITS);
+#pragma unroll
+    for (int v = first; v < last; v++) {
+        const bytes rows[2] = {load_bytes(codes + v * 64), load_bytes(codes + v * 64 + 32)};
+        const bytes magnitudes[2] = {_mm256_abs_epi8(rows[0]), _mm256_abs_epi8(rows[1])};
+#pragma unroll
+        for (int i = 0; i < count; i++)
+            MULTIPLY_ADD8(rows, magnitudes, ones, *four_codes(group, token + i, v), integers[i]);
+    }
+}
+
+/// `count` tokens (a constant where this is called) against a panel's rows.
+PG_INLINE void integer_tile(TILE_PARAMETERS) {
+    const int halves = halves_of(form), is_4bit = form == PG_FORM_Q4_G32 || form == PG_FORM_Q4Z_G32;
+#pragma unroll
+    for (int i = 0; i < count; i++)
+        sums[i][0] = sums[i][1] = broadcast(0);
+    for (int32_t g = 0; g < group_count; g++, group++, codes += code_bytes_of(form)) {
+        read_ahead(&ahead);
+#pragma unroll
+        for (int half = 0; half < halves; half++, scales += 2 * PG_PANEL_ROWS, minima += 2 * PG_PANEL_ROWS) {
+            ivec integers[4][2];
+            if (is_4bit)
+                products4(form, codes, group, token, count, integers);
+            else
+                products8(codes, half * 4, halves == 2 ? half * 4 + 4 : 8, group, token, count, integers);
+            const fvec weight_scales[2] = {load_halves(scales), load_halves(scales + PG_PANEL_ROWS)};
+            fvec weight_minima[2] = {broadcast(0), broadcast(0)};
+            for (int r = 0; r < 2 && has_minima(form); r++)
+                weight_minima[r] = load_halves(minima + r * PG_PANEL_ROWS);
+#pragma unroll
+            for (int i = 0; i < count; i++) {
+                for (int r = 0; r < 2; r++)
+                    sums[i][r] = add_scaled(
+                        form, half, integers[i][r], weight_scales[r], weight_minima[r], group, token + i, sums[i][r]);
+                if (count > 2)
+                    PG_IN_MEMORY(sums);
+            }
+        }
+    }
+}
 
 #pragma clang attribute pop
 #endif

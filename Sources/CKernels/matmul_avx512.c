@@ -7,6 +7,7 @@
 #define PG_FLOAT_TOKENS 8
 #define PG_LANES 16
 #define PG_TILES X(16) X(8) X(4) X(2) X(1)
+#define PG_MOST_TOKENS 16
 typedef i32x16 ivec;
 typedef f32x16 fvec;
 

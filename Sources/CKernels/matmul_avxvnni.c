@@ -9,6 +9,7 @@
 #define PG_FLOAT_TOKENS 3
 #define PG_LANES 8
 #define PG_TILES X(4) X(1)
+#define PG_MOST_TOKENS 4
 #include "vectors256.h"
 
 /// Four products of unsigned and signed bytes a lane.

@@ -2,10 +2,14 @@
 //
 // The including file chooses how many rows a vector holds (PG_LANES of 32 bits: ivec, fvec), and defines
 //   PG_TILES                        the token counts a tile may have, largest first, ending in 1: X(16) X(8) …
-//   broadcast(float) → fvec, load_halves(address) → fvec from fp16, multiply_add(fvec, fvec, fvec) → fvec,
+//   PG_MOST_TOKENS                  the first of them
+//   broadcast(float) → fvec, load_halves(address) → fvec from fp16, multiply_add(fvec, fvec, fvec) → fvec
+// and either
 //   load_codes(form, codes, vectors)  the 8 vectors of a group, 64 bytes apart (4-bit forms: 4 of them)
 //   products(form, half, vectors, codes, group, token) → ivec, on top of PG_MAGIC_BITS the exact sums of a group's
 //                                   products (half 2), or of one half's (0, 1)
+// or PG_STRIP_VECTORS, how many vectors of rows it takes at once, and after this file an integer_tile of its own.
+//
 // What follows is the same for all of them: the sum of a row takes its groups in turn, with the same multiply-adds in
 // fp32, so that it has the same bits whatever the instruction set, the tile and the batch.
 
@@ -23,25 +27,58 @@ PG_INLINE size_t code_bytes_of(int32_t form) {
     return form == PG_FORM_Q4_G32 || form == PG_FORM_Q4Z_G32 ? 256 : 512;
 }
 
-/// How far ahead of its use the stream of codes is asked for: the prefetchers of the CPU stop at a page's end. Reading
-/// past the last panel does no harm.
-#define PREFETCH_DISTANCE 4096
+/// How far ahead a panel is asked for that is walked only once.
+#define PG_READ_AHEAD 12288
+
+/// What comes later in memory, which every tile asks for while it computes, `step` bytes a group: the prefetchers of the
+/// CPU stop at a page's end, and see no need while a panel is walked again. Reading past the last panel does no harm.
+struct read_ahead {
+    const uint8_t *at;
+    size_t step;
+};
+
+PG_INLINE void read_ahead(struct read_ahead *ahead) {
+    for (size_t line = 0; line < ahead->step; line += 64)
+        __builtin_prefetch(ahead->at + line);
+    ahead->at += ahead->step;
+}
 
 /// Makes the compiler keep an array in memory, and leaves the registers to others.
 #define PG_IN_MEMORY(array) __asm__ volatile("" : : "r"(array) : "memory")
 
-/// `count` tokens (a constant where this is called) against PG_LANES rows of a panel, whose first code is at `codes`.
-PG_INLINE void integer_tile(
-    int32_t form, const uint8_t *codes, const uint8_t *scales, const uint8_t *minima, int32_t group_count,
-    const struct pg_activation_group *group, int32_t token, int count, fvec *sums
+/// Adds a group's (or half's) products to the sum of one token and vector of rows, scaled by both sides' scales.
+PG_INLINE fvec add_scaled(
+    int32_t form, int half, ivec integers, fvec weight_scales, fvec weight_minima,
+    const struct pg_activation_group *group, int32_t token, fvec sum
 ) {
+    const fvec scaled =
+        multiply_add((fvec)integers, broadcast(group->scales[token]), broadcast(group->magic_scales[token]));
+    sum = multiply_add(weight_scales, scaled, sum);
+    if (has_minima(form)) {
+        const float code_sum = halves_of(form) == 2 ? group->half_sums[half][token] : group->sums[token];
+        sum = multiply_add(weight_minima, broadcast(code_sum), sum);
+    }
+    return sum;
+}
+
+#define TILE_PARAMETERS \
+    int32_t form, const uint8_t *codes, const uint8_t *scales, const uint8_t *minima, int32_t group_count, \
+        const struct pg_activation_group *group, int32_t token, int count, struct read_ahead ahead, \
+        fvec (*sums)[PG_STRIP_VECTORS]
+
+#ifdef PG_STRIP_VECTORS
+PG_INLINE void integer_tile(TILE_PARAMETERS);
+#else
+#define PG_STRIP_VECTORS 1
+
+/// `count` tokens (a constant where this is called) against a strip of a panel's rows, whose first code is at `codes`.
+PG_INLINE void integer_tile(TILE_PARAMETERS) {
     const int halves = halves_of(form);
 #pragma unroll
     for (int i = 0; i < count; i++)
-        sums[i] = broadcast(0);
+        sums[i][0] = broadcast(0);
     for (int32_t g = 0; g < group_count; g++, group++, codes += code_bytes_of(form)) {
-        for (size_t line = 0; line < code_bytes_of(form); line += 64)
-            __builtin_prefetch(codes + PREFETCH_DISTANCE + line);
+        read_ahead(&ahead);
         ivec vectors[8];
         load_codes(form, codes, vectors);
 #pragma unroll
@@ -55,19 +92,13 @@ PG_INLINE void integer_tile(
             if (count > 8)
                 PG_IN_MEMORY(sums);
 #pragma unroll
-            for (int i = 0; i < count; i++) {
-                const fvec scaled = multiply_add(
-                    (fvec)integers[i], broadcast(group->scales[token + i]), broadcast(group->magic_scales[token + i]));
-                fvec sum = multiply_add(weight_scales, scaled, sums[i]);
-                if (has_minima(form)) {
-                    const float code_sum = halves == 2 ? group->half_sums[half][token + i] : group->sums[token + i];
-                    sum = multiply_add(weight_minima, broadcast(code_sum), sum);
-                }
-                sums[i] = sum;
-            }
+            for (int i = 0; i < count; i++)
+                sums[i][0] = add_scaled(
+                    form, half, integers[i], weight_scales, weight_minima, group, token + i, sums[i][0]);
         }
     }
 }
+#endif
 
 /// Adds or stores the sums of a strip; the last panel of a matrix may have fewer rows.
 PG_INLINE void store_strip(float *out, fvec sums, int32_t row_count, int32_t accumulate) {
@@ -82,39 +113,57 @@ PG_INLINE void store_strip(float *out, fvec sums, int32_t row_count, int32_t acc
     }
 }
 
+/// Tokens [begin, end) of a tile of activations, at `groups`, against a strip of a panel's rows.
+PG_INLINE void strip_times_tokens(
+    int32_t form, const uint8_t *codes, const uint8_t *scales, size_t scale_bytes, int32_t group_count,
+    const struct pg_activation_group *groups, int32_t count, struct read_ahead *ahead, size_t ahead_per_token,
+    float *out, size_t out_stride, int32_t row_count, int32_t accumulate
+) {
+    for (int32_t token = 0; token < count;) {
+        fvec sums[PG_TOKEN_TILE][PG_STRIP_VECTORS];
+        int done = 0;
+#define X(COUNT) \
+    if (done == 0 && count - token >= COUNT) { \
+        ahead->step = COUNT * ahead_per_token / (size_t)group_count; \
+        integer_tile(form, codes, scales, scales + scale_bytes, group_count, groups, token, COUNT, *ahead, sums); \
+        ahead->at += COUNT * ahead_per_token; \
+        done = COUNT; \
+    }
+        PG_TILES
+#undef X
+        for (int i = 0; i < done; i++, token++)
+            for (int v = 0; v < PG_STRIP_VECTORS && v * PG_LANES < row_count; v++)
+                store_strip(
+                    out + (size_t)token * out_stride + v * PG_LANES, sums[i][v], row_count - v * PG_LANES, accumulate);
+    }
+}
+
 PG_INLINE void matmul_integer(
     int32_t form, const struct pg_matrix *matrix, int32_t panel_begin, int32_t panel_end,
     const struct pg_activations *activations, int32_t token_begin, int32_t token_end,
     float *out, size_t out_stride, int32_t accumulate
 ) {
-    const int32_t group_count = matrix->columns / PG_GROUP;
+    const int strip_rows = PG_LANES * PG_STRIP_VECTORS;
+    const int32_t group_count = matrix->columns / PG_GROUP, token_count = token_end - token_begin;
     const size_t panel_bytes = pg_panel_bytes(form, matrix->columns);
     const size_t scale_bytes = (size_t)group_count * halves_of(form) * 2 * PG_PANEL_ROWS;
+    // What is walked many times leaves time to fetch all of the next panel; each walk asks for its share.
+    const size_t distance = token_count > PG_MOST_TOKENS ? panel_bytes : PG_READ_AHEAD;
+    const size_t ahead_per_token = panel_bytes / (size_t)(token_count * (PG_PANEL_ROWS / strip_rows));
     for (int32_t index = panel_begin; index < panel_end; index++) {
         const uint8_t *panel = matrix->panels + panel_bytes * (size_t)index;
         const uint8_t *panel_scales = panel + code_bytes_of(form) * group_count;
         const int32_t row_count = matrix->rows - index * PG_PANEL_ROWS;
+        struct read_ahead ahead = {panel + distance, 0};
         for (int32_t first = token_begin; first < token_end; first += PG_TOKEN_TILE) {
             const struct pg_activation_group *groups =
                 activations->groups + (size_t)(first / PG_TOKEN_TILE) * group_count;
             const int32_t count = token_end - first < PG_TOKEN_TILE ? token_end - first : PG_TOKEN_TILE;
-            for (int strip = 0; strip < PG_PANEL_ROWS && strip < row_count; strip += PG_LANES) {
-                const uint8_t *codes = panel + strip * 4, *scales = panel_scales + strip * 2;
-                float *out_at = out + (size_t)first * out_stride + index * PG_PANEL_ROWS + strip;
-                for (int32_t token = 0; token < count;) {
-                    fvec sums[PG_TOKEN_TILE];
-                    int done = 0;
-#define X(COUNT) \
-    if (done == 0 && count - token >= COUNT) { \
-        integer_tile(form, codes, scales, scales + scale_bytes, group_count, groups, token, COUNT, sums); \
-        done = COUNT; \
-    }
-                    PG_TILES
-#undef X
-                    for (int i = 0; i < done; i++, token++)
-                        store_strip(out_at + (size_t)token * out_stride, sums[i], row_count - strip, accumulate);
-                }
-            }
+            for (int strip = 0; strip < PG_PANEL_ROWS && strip < row_count; strip += strip_rows)
+                strip_times_tokens(
+                    form, panel + strip * 4, panel_scales + strip * 2, scale_bytes, group_count, groups, count, &ahead,
+                    ahead_per_token, out + (size_t)first * out_stride + index * PG_PANEL_ROWS + strip, out_stride,
+                    row_count - strip, accumulate);
         }
     }
 }

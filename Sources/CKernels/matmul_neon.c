@@ -8,6 +8,7 @@
 #define PG_FLOAT_TOKENS 3
 #define PG_LANES 8
 #define PG_TILES X(4) X(1)
+#define PG_MOST_TOKENS 4
 typedef i32x8 ivec;
 typedef f32x8 fvec;
 

@@ -6,6 +6,7 @@
 #define PG_FLOAT_TOKENS 2
 #define PG_LANES 16
 #define PG_TILES X(1)
+#define PG_MOST_TOKENS 1
 typedef i32x16 ivec;
 typedef f32x16 fvec;
 

@@ -12,9 +12,17 @@ internal import CKernels
 ///
 /// What it hands out (`FloatMatrix`, `PackedMatrix`, …) are views without a count of references, so that compute
 /// threads never contend for one; whoever holds a view must hold its arena too. Not thread-safe while allocating.
+///
+/// Small pieces are cut from large regions, which the system can back with huge pages: a forward pass streams all of a
+/// model's matrices, and would otherwise miss in the CPU's table of pages all the time.
 public final class Arena {
     private var regions: [UnsafeMutableRawBufferPointer] = []
+    /// What is left of the region that small pieces are cut from.
+    private var free = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    /// Bytes handed out.
     public private(set) var byteCount = 0
+
+    private static let regionBytes = 32 << 20
 
     public init() {}
 
@@ -24,14 +32,28 @@ public final class Arena {
 
     /// `byteCount` zeroed bytes, aligned to a page.
     func allocate(_ byteCount: Int, purpose: String) throws(KernelError) -> UnsafeMutableRawPointer {
-        let size = max(byteCount, 1)
-        let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        guard let address, address != MAP_FAILED else {
-            throw .outOfMemory(bytes: byteCount, purpose: purpose)
+        let pageBytes = 4096, (sum, overflow) = max(byteCount, 1).addingReportingOverflow(pageBytes - 1)
+        guard !overflow else { throw .shapeTooLarge(purpose: purpose) }
+        let size = sum / pageBytes * pageBytes
+        if size > free.count {
+            if size >= Self.regionBytes / 4 {
+                self.byteCount += size
+                return try map(size, purpose: purpose)
+            }
+            let region = try map(Self.regionBytes, purpose: purpose)
+            free = UnsafeMutableRawBufferPointer(start: region, count: Self.regionBytes)
         }
+        guard let piece = free.baseAddress else { throw .outOfMemory(bytes: byteCount, purpose: purpose) }
+        free = UnsafeMutableRawBufferPointer(rebasing: free[size...])
+        self.byteCount += size
+        return piece
+    }
+
+    private func map(_ size: Int, purpose: String) throws(KernelError) -> UnsafeMutableRawPointer {
+        let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let address, address != MAP_FAILED else { throw .outOfMemory(bytes: size, purpose: purpose) }
         if size >= 4 << 20 { madvise(address, size, MADV_HUGEPAGE) }
         regions.append(UnsafeMutableRawBufferPointer(start: address, count: size))
-        self.byteCount += size
         return address
     }
 
