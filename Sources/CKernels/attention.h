@@ -125,10 +125,11 @@ PG_INLINE void copy_span(
     }
 }
 
-/// scores[q][position] = queries[q] · keys[:, position] for the positions below `end`, rounded up.
+/// scores[q][position] = queries[q] · keys[:, position] for the positions below `end`, rounded up. The keys of `next`
+/// are asked for meanwhile.
 PG_INLINE void score(
-    int32_t type, const struct span *span, int32_t size, int32_t end, const float *const *queries, int count,
-    float (*scores)[SPAN]
+    int32_t type, const struct span *span, const struct span *next, int32_t size, int32_t end,
+    const float *const *queries, int count, float (*scores)[SPAN]
 ) {
     for (int32_t unit = 0; unit * 8 < end; unit += 2 * PG_SCORE_VECTORS) {
         f32x16 sums[PG_QUERIES][PG_SCORE_VECTORS];
@@ -142,6 +143,8 @@ PG_INLINE void score(
         for (int32_t d = 0; d < size; d++) {
 #pragma unroll
             for (int i = 0; i < PG_SCORE_VECTORS; i++) {
+                if (type != PG_CACHE_F32)
+                    __builtin_prefetch(next->keys[unit + 2 * i] + (size_t)d * next->key_stride);
                 const f32x16 key = cache_load16(type, keys[i]);
                 keys[i] += span->key_stride;
 #pragma unroll
@@ -156,10 +159,11 @@ PG_INLINE void score(
     }
 }
 
-/// out[q] = out[q] × corrections[q] + Σ weights[q][position] × values[position, :] over positions [begin, end).
+/// out[q] = out[q] × corrections[q] + Σ weights[q][position] × values[position, :] over positions [begin, end). The
+/// values of `next` are asked for meanwhile.
 PG_INLINE void add_values(
-    int32_t type, const struct span *span, int32_t size, float (*weights)[SPAN], int32_t begin, int32_t end,
-    const float *corrections, float *const *out, int count
+    int32_t type, const struct span *span, const struct span *next, int32_t size, float (*weights)[SPAN],
+    int32_t begin, int32_t end, const float *corrections, float *const *out, int count
 ) {
     const size_t bytes = cache_element_bytes(type);
     int32_t d = 0;
@@ -170,7 +174,10 @@ PG_INLINE void add_values(
             for (int i = 0; i < PG_VALUE_VECTORS; i++)
                 sums[q][i] = load16f(out[q] + d + i * 16) * broadcast16(corrections[q]);
         for (int32_t position = begin; position < end; position++) {
-            const uint8_t *value = span->values[position / 8] + ((size_t)(position % 8) * size + d) * bytes;
+            const size_t place = ((size_t)(position % 8) * size + d) * bytes;
+            const uint8_t *value = span->values[position / 8] + place;
+            if (type != PG_CACHE_F32)
+                __builtin_prefetch(next->values[position / 8] + place);
 #pragma unroll
             for (int i = 0; i < PG_VALUE_VECTORS; i++) {
                 const f32x16 sixteen = cache_load16(type, value + (size_t)i * 16 * bytes);
@@ -250,62 +257,91 @@ PG_INLINE int32_t clamp_to_span(int32_t position) {
     return position < 0 ? 0 : position > SPAN ? SPAN : position;
 }
 
-/// Queries [q, q + count) of a task against one span; their part's sums are at `values`, [queries, head_size].
-PG_INLINE void attend_span(
-    int32_t type, const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first, int32_t q,
-    int count, struct softmax *parts, float *values
+/// What the queries of a task make of one span.
+struct weights {
+    float (*of)[SPAN];   // [queries]: first scores, then weights
+    float *corrections;  // [queries], of the sums so far
+    int32_t begin, end;  // positions that any of them sees
+};
+
+/// First half: the weights of queries [q, q + count) for a span.
+PG_INLINE void weigh_span(
+    int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
+    int32_t first, int32_t q, int count, struct softmax *parts, struct weights *weights
 ) {
-    float scores[PG_QUERIES][SPAN];
     const float *queries[PG_QUERIES];
-    float *sums[PG_QUERIES], corrections[PG_QUERIES];
-    int32_t begins[PG_QUERIES], ends[PG_QUERIES], begin = SPAN, end = 0;
+    int32_t begins[PG_QUERIES], ends[PG_QUERIES], end = 0;
     for (int i = 0; i < count; i++) {
         const int32_t row = (q + i) / task->group_size, position = task->first_position + row;
         queries[i] = task->queries + (size_t)row * task->query_stride + (size_t)((q + i) % task->group_size) * size;
-        sums[i] = values + (size_t)(q + i) * size;
         begins[i] = clamp_to_span(task->window > 0 ? position - task->window + 1 - first : 0);
         ends[i] = clamp_to_span(position + 1 - first);
-        begin = begins[i] < begin ? begins[i] : begin;
+        weights->begin = begins[i] < weights->begin ? begins[i] : weights->begin;
         end = ends[i] > end ? ends[i] : end;
     }
-    if (begin >= end)
-        return;
-    score(type, span, size, end, queries, count, scores);
+    weights->end = end > weights->end ? end : weights->end;
+    float (*scores)[SPAN] = weights->of + q;
+    score(type, span, next, size, end, queries, count, scores);
     for (int i = 0; i < count; i++) {
         if (begins[i] < ends[i]) {
-            corrections[i] = weigh(&parts[q + i], scores[i], begins[i], ends[i], task->scale);
+            weights->corrections[q + i] = weigh(&parts[q + i], scores[i], begins[i], ends[i], task->scale);
         } else {
-            corrections[i] = 1;
+            weights->corrections[q + i] = 1;
             memset(scores[i], 0, sizeof scores[i]);
         }
     }
-    add_values(type, span, size, scores, begin, end, corrections, sums, count);
 }
 
-/// The queries of a task against one span, as many at once as there are registers for.
+/// Second half: adds the weighted values of a span to the sums of queries [q, q + count), at `values`.
+PG_INLINE void add_span(
+    int32_t type, const struct span *span, const struct span *next, int32_t size, const struct weights *weights,
+    int32_t q, int count, float *values
+) {
+    float *sums[PG_QUERIES];
+    for (int i = 0; i < count; i++)
+        sums[i] = values + (size_t)(q + i) * size;
+    add_values(
+        type, span, next, size, weights->of + q, weights->begin, weights->end, weights->corrections + q, sums, count);
+}
+
+/// The queries of a task against one span, as many at once as there are registers for: first all of them against its
+/// keys, then against its values, since both together do not fit the first cache.
 PG_INLINE void attend_queries(
-    int32_t type, const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first,
-    struct softmax *parts, float *values
+    int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
+    int32_t first, struct softmax *parts, float (*of)[SPAN], float *corrections, float *values
 ) {
     const int32_t query_count = task->row_count * task->group_size;
-    for (int32_t q = 0; q < query_count;) {
-        int done = 0;
+    struct weights weights = {of, corrections, SPAN, 0};
+#define EACH_QUERY \
+    for (int32_t q = 0; q < query_count;) { \
+        int done = 0; \
+        PG_QUERY_COUNTS \
+        q += done; \
+    }
 #define X(COUNT) \
     if (done == 0 && query_count - q >= COUNT) { \
-        attend_span(type, span, task, size, first, q, COUNT, parts, values); \
+        weigh_span(type, span, next, task, size, first, q, COUNT, parts, &weights); \
         done = COUNT; \
     }
-        PG_QUERY_COUNTS
+    EACH_QUERY
 #undef X
-        q += done;
+    if (weights.begin >= weights.end)
+        return;
+#define X(COUNT) \
+    if (done == 0 && query_count - q >= COUNT) { \
+        add_span(type, span, next, size, &weights, q, COUNT, values); \
+        done = COUNT; \
     }
+    EACH_QUERY
+#undef X
+#undef EACH_QUERY
 }
 
 static void attend_queries_f32(
     const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first, struct softmax *parts,
-    float *values
+    float (*of)[SPAN], float *corrections, float *values
 ) {
-    attend_queries(PG_CACHE_F32, span, task, size, first, parts, values);
+    attend_queries(PG_CACHE_F32, span, span, task, size, first, parts, of, corrections, values);
 }
 
 /// Queries that are few read the cache itself; many share a copy in fp32, and each number is converted once.
@@ -319,7 +355,9 @@ PG_INLINE void attend(
     const int32_t size = cache->head_size, group_size = task->group_size;
     const int32_t query_count = task->row_count * group_size, end = task->first_position + task->row_count;
     float *keys = scratch, *copied = keys + (size_t)size * SPAN, *values = copied + (size_t)size * SPAN;
-    struct softmax *totals = (struct softmax *)(void *)(values + (size_t)query_count * size);
+    float (*weights)[SPAN] = (float (*)[SPAN])(void *)(values + (size_t)query_count * size);
+    float *corrections = (float *)(void *)(weights + query_count);
+    struct softmax *totals = (struct softmax *)(void *)(corrections + query_count);
     struct softmax *parts = totals + query_count;
     for (int32_t q = 0; q < query_count; q++) {
         totals[q] = (struct softmax){-INFINITY, 0};
@@ -341,13 +379,15 @@ PG_INLINE void attend(
         for (int32_t q = 0; q < query_count; q++)
             parts[q] = (struct softmax){-INFINITY, 0};
         for (; first < part_end; first += SPAN) {
-            struct span span;
+            struct span span, next;
             if (reads_cache(cache, task)) {
+                const int32_t following = first + SPAN < end ? first + SPAN : first;
                 find_span(cache, task, first, clamp_to_span(end - first), &span);
-                attend_queries(type, &span, task, size, first, parts, values);
+                find_span(cache, task, following, clamp_to_span(end - following), &next);
+                attend_queries(type, &span, &next, task, size, first, parts, weights, corrections, values);
             } else {
                 copy_span(type, cache, task, first, clamp_to_span(end - first), keys, copied, &span);
-                attend_queries_f32(&span, task, size, first, parts, values);
+                attend_queries_f32(&span, task, size, first, parts, weights, corrections, values);
             }
         }
         for (int32_t q = 0; q < query_count; q++) {

@@ -8,6 +8,7 @@
 #include "attention.h"
 
 size_t pg_attention_scratch(int32_t group_size, int32_t head_size) {
-    // Keys and values of a span; for each query the values' sum, and two times the two floats of a softmax.
-    return (size_t)2 * head_size * SPAN + (size_t)PG_ATTENTION_ROWS * group_size * (head_size + 4);
+    // Keys and values of a span; for each query the values' sum, the weights, a correction, and two times the two floats
+    // of a softmax.
+    return (size_t)2 * head_size * SPAN + (size_t)PG_ATTENTION_ROWS * group_size * (head_size + SPAN + 5);
 }

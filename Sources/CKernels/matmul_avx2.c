@@ -63,7 +63,7 @@ PG_INLINE bytes load_bytes(const void *at) {
 
 /// Columns 4v…4v+3 of a token's codes.
 PG_INLINE const int32_t *four_codes(const struct pg_activation_group *group, int32_t token, int v) {
-    return (const int32_t *)(const void *)(group->codes[token] + v * 4);
+    return (const int32_t *)(const void *)(group->tokens[token].codes + v * 4);
 }
 
 /// 4-bit codes: a 16-bit lane collects two products from each of eight vectors before it is widened: at most
@@ -87,7 +87,7 @@ PG_INLINE void products4(
     }
 #pragma unroll
     for (int i = 0; i < count; i++) {
-        const ivec start = broadcast_start(form == PG_FORM_Q4Z_G32 ? group->starts4[token + i] : PG_MAGIC_BITS);
+        const ivec start = broadcast_start(form == PG_FORM_Q4Z_G32 ? group->tokens[token + i].start4 : PG_MAGIC_BITS);
         for (int r = 0; r < 2; r++)
             integers[i][r] = (ivec)_mm256_madd_epi16(words[i][r], _mm256_set1_epi16(1)) + start;
     }
@@ -135,7 +135,8 @@ PG_INLINE void integer_tile(TILE_PARAMETERS) {
             for (int i = 0; i < count; i++) {
                 for (int r = 0; r < 2; r++)
                     sums[i][r] = add_scaled(
-                        form, half, integers[i][r], weight_scales[r], weight_minima[r], group, token + i, sums[i][r]);
+                        form, half, integers[i][r], weight_scales[r], weight_minima[r], &group->tokens[token + i],
+                        sums[i][r]);
                 if (count > 2)
                     PG_IN_MEMORY(sums);
             }

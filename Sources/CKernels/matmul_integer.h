@@ -49,13 +49,15 @@ PG_INLINE void read_ahead(struct read_ahead *ahead) {
 /// Adds a group's (or half's) products to the sum of one token and vector of rows, scaled by both sides' scales.
 PG_INLINE fvec add_scaled(
     int32_t form, int half, ivec integers, fvec weight_scales, fvec weight_minima,
-    const struct pg_activation_group *group, int32_t token, fvec sum
+    const struct pg_quantized *quantized, fvec sum
 ) {
     const fvec scaled =
-        multiply_add((fvec)integers, broadcast(group->scales[token]), broadcast(group->magic_scales[token]));
+        multiply_add((fvec)integers, broadcast(quantized->scale), broadcast(quantized->magic_scale));
     sum = multiply_add(weight_scales, scaled, sum);
     if (has_minima(form)) {
-        const float code_sum = halves_of(form) == 2 ? group->half_sums[half][token] : group->sums[token];
+        const float code_sum = halves_of(form) == 1 ? quantized->sum
+            : half == 0                             ? quantized->half_sum
+                                                    : quantized->sum - quantized->half_sum;
         sum = multiply_add(weight_minima, broadcast(code_sum), sum);
     }
     return sum;
@@ -94,7 +96,7 @@ PG_INLINE void integer_tile(TILE_PARAMETERS) {
 #pragma unroll
             for (int i = 0; i < count; i++)
                 sums[i][0] = add_scaled(
-                    form, half, integers[i], weight_scales, weight_minima, group, token + i, sums[i][0]);
+                    form, half, integers[i], weight_scales, weight_minima, &group->tokens[token + i], sums[i][0]);
         }
     }
 }
@@ -145,6 +147,8 @@ PG_INLINE void matmul_integer(
 ) {
     const int strip_rows = PG_LANES * PG_STRIP_VECTORS;
     const int32_t group_count = matrix->columns / PG_GROUP, token_count = token_end - token_begin;
+    if (token_count <= 0)
+        return;
     const size_t panel_bytes = pg_panel_bytes(form, matrix->columns);
     const size_t scale_bytes = (size_t)group_count * halves_of(form) * 2 * PG_PANEL_ROWS;
     // What is walked many times leaves time to fetch all of the next panel; each walk asks for its share.

@@ -64,14 +64,14 @@ PG_INLINE ivec products(
     const struct pg_activation_group *group, int32_t token
 ) {
     (void)codes_in_memory;
-    int32x4_t low = vdupq_n_s32(form == PG_FORM_Q4Z_G32 ? group->starts4[token] : PG_MAGIC_BITS), high = low;
+    int32x4_t low = vdupq_n_s32(form == PG_FORM_Q4Z_G32 ? group->tokens[token].start4 : PG_MAGIC_BITS), high = low;
     if (half != 1) {
-        const int8x16_t codes = vld1q_s8(group->codes[token]);
+        const int8x16_t codes = vld1q_s8(group->tokens[token].codes);
         ADD_PRODUCTS(low, low_rows, vectors, codes);
         ADD_PRODUCTS(high, high_rows, vectors, codes);
     }
     if (half != 0) {
-        const int8x16_t codes = vld1q_s8(group->codes[token] + 16);
+        const int8x16_t codes = vld1q_s8(group->tokens[token].codes + 16);
         ADD_PRODUCTS(low, low_rows, vectors + 4, codes);
         ADD_PRODUCTS(high, high_rows, vectors + 4, codes);
     }

@@ -44,7 +44,7 @@ PG_INLINE ivec products(
         int32_t sum = 0;
         for (int column = half == 1 ? 16 : 0; column < (half == 0 ? 16 : 32); column++) {
             const int32_t code = (int8_t)((uint32_t)vectors[column / 4][row] >> column % 4 * 8);
-            sum += (form == PG_FORM_Q4Z_G32 ? code - 8 : code) * group->codes[token][column];
+            sum += (form == PG_FORM_Q4Z_G32 ? code - 8 : code) * group->tokens[token].codes[column];
         }
         sums[row] = PG_MAGIC_BITS + sum;
     }

@@ -20,13 +20,13 @@ PG_INLINE ivec products(
     const struct pg_activation_group *group, int32_t token
 ) {
     (void)codes_in_memory;
-    const int8_t *codes = group->codes[token];
+    const struct pg_quantized *quantized = &group->tokens[token];
     ivec sums = broadcast_start(
         form == PG_FORM_Q4_G32    ? PG_MAGIC_BITS
-        : form == PG_FORM_Q4Z_G32 ? group->starts4[token]
-        : half == 2               ? group->starts8[token]
-                                  : group->half_starts8[half & 1][token]);
+        : form == PG_FORM_Q4Z_G32 ? quantized->start4
+        : half == 2               ? quantized->start8
+                                  : quantized->half_start8[half & 1]);
     for (int v = half == 1 ? 4 : 0; v < (half == 0 ? 4 : 8); v++)
-        sums = dot(sums, vectors[v], broadcast_four(codes + v * 4));
+        sums = dot(sums, vectors[v], broadcast_four(quantized->codes + v * 4));
     return sums;
 }

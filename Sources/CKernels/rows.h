@@ -14,13 +14,39 @@ void PG_NAME(pg_rms_norm)(const float *in, const float *weight, float epsilon, i
         store8(out + i, load8(in + i) * factor * load8(weight + i));
 }
 
+/// The sums of a group's codes: of its first half, and of its second.
+struct half_sums {
+    int32_t first, second;
+};
+
+/// Stores 32 codes, −127…127, as bytes.
+PG_INLINE struct half_sums store_codes(const i32x8 codes[4], int8_t *out) {
+#ifdef PG_PACKS_BYTES
+    // Packing works within 128 bits: the words of each half come in the order 0 2 1 3.
+    const __m256i words = _mm256_packs_epi16(
+        _mm256_packs_epi32((__m256i)codes[0], (__m256i)codes[1]), _mm256_packs_epi32((__m256i)codes[2], (__m256i)codes[3]));
+    const __m256i bytes = _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    _mm256_storeu_si256((__m256i *)out, bytes);
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
+    const i32x8 fours = (i32x8)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+    const i32x8 eights = fours + __builtin_shufflevector(fours, fours, 2, 3, 2, 3, 6, 7, 6, 7);
+    return (struct half_sums){eights[0] + eights[1], eights[4] + eights[5]};
+#else
+    for (int i = 0; i < 4; i++) {
+        const i8x8 narrow = __builtin_convertvector(codes[i], i8x8);
+        memcpy(out + i * 8, &narrow, 8);
+    }
+    return (struct half_sums){sum8i(codes[0] + codes[1]), sum8i(codes[2] + codes[3])};
+#endif
+}
+
 void PG_NAME(pg_quantize_row)(
     const float *values, int32_t size, struct pg_activation_group *tile, int32_t token
 ) {
     const i32x8 magnitude = (i32x8){-1, -1, -1, -1, -1, -1, -1, -1} & 0x7fffffff;
     const f32x8 magic = broadcast8(PG_MAGIC); // adding it rounds to the nearest integer, ties to even
     for (int32_t g = 0; g < size / PG_GROUP; g++, values += PG_GROUP) {
-        struct pg_activation_group *group = tile + g;
+        struct pg_quantized *out = &tile[g].tokens[token];
         f32x8 highest = broadcast8(0);
         for (int i = 0; i < PG_GROUP; i += 8)
             highest = max8(highest, (f32x8)((i32x8)load8(values + i) & magnitude));
@@ -28,27 +54,22 @@ void PG_NAME(pg_quantize_row)(
         // 127 / top would overflow where even the largest value is next to nothing.
         const float inverse = top >= 0x1p-120f ? 127.0f / top : 0;
         const float scale = pg_float_from_bits(pg_bits_from_float(top / 127.0f) & ~3u);
-        i32x8 half_codes[2];
-        for (int half = 0; half < 2; half++) {
-            i32x8 code[2];
-            for (int i = 0; i < 2; i++) {
-                const f32x8 value = load8(values + half * 16 + i * 8);
-                code[i] = __builtin_convertvector((value * broadcast8(inverse) + magic) - magic, i32x8);
-                const i8x8 narrow = __builtin_convertvector(code[i], i8x8);
-                memcpy(&group->codes[token][half * 16 + i * 8], &narrow, 8);
-            }
-            half_codes[half] = code[0] + code[1];
+        i32x8 codes[4];
+        for (int i = 0; i < 4; i++) {
+            // The lowest bits of 1.5 × 2^23 + code are the code's.
+            const f32x8 rounded = load8(values + i * 8) * broadcast8(inverse) + magic;
+            codes[i] = (i32x8)rounded - PG_MAGIC_BITS;
         }
-        const int32_t first = sum8i(half_codes[0]), second = sum8i(half_codes[1]);
-        group->scales[token] = scale;
-        group->magic_scales[token] = -PG_MAGIC * scale;
-        group->sums[token] = scale * (float)(first + second);
-        group->half_sums[0][token] = scale * (float)first;
-        group->half_sums[1][token] = scale * (float)second;
-        group->starts4[token] = PG_MAGIC_BITS - 8 * (first + second);
-        group->starts8[token] = PG_MAGIC_BITS - 128 * (first + second);
-        group->half_starts8[0][token] = PG_MAGIC_BITS - 128 * first;
-        group->half_starts8[1][token] = PG_MAGIC_BITS - 128 * second;
+        const struct half_sums sums = store_codes(codes, out->codes);
+        const int32_t sum = sums.first + sums.second;
+        out->scale = scale;
+        out->magic_scale = -PG_MAGIC * scale;
+        out->sum = scale * (float)sum;
+        out->half_sum = scale * (float)sums.first;
+        out->start4 = PG_MAGIC_BITS - 8 * sum;
+        out->start8 = PG_MAGIC_BITS - 128 * sum;
+        out->half_start8[0] = PG_MAGIC_BITS - 128 * sums.first;
+        out->half_start8[1] = PG_MAGIC_BITS - 128 * sums.second;
     }
 }
 

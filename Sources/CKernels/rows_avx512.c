@@ -2,6 +2,7 @@
 
 #include "avx512.h"
 
+#define PG_PACKS_BYTES
 #include "rows.h"
 
 #pragma clang attribute pop

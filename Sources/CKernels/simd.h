@@ -12,6 +12,8 @@
 
 #pragma clang diagnostic ignored "-Wpsabi"
 
+typedef float f32x4 __attribute__((vector_size(16)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
 typedef float f32x8 __attribute__((vector_size(32)));
 typedef int32_t i32x8 __attribute__((vector_size(32)));
 typedef int8_t i8x8 __attribute__((vector_size(8)));
@@ -65,19 +67,29 @@ PG_INLINE f32x8 max8(f32x8 a, f32x8 b) {
     return (f32x8)(((i32x8)a & greater) | ((i32x8)b & ~greater));
 }
 
+#define PG_SHUFFLE4(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
+
 PG_INLINE float sum8(f32x8 v) {
-    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+    const f32x4 fours = PG_SHUFFLE4(v, 0, 1, 2, 3) + PG_SHUFFLE4(v, 4, 5, 6, 7);
+    const f32x4 twos = fours + PG_SHUFFLE4(fours, 2, 3, 2, 3);
+    return twos[0] + twos[1];
 }
 
 PG_INLINE int32_t sum8i(i32x8 v) {
-    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+    const i32x4 fours = PG_SHUFFLE4(v, 0, 1, 2, 3) + PG_SHUFFLE4(v, 4, 5, 6, 7);
+    const i32x4 twos = fours + PG_SHUFFLE4(fours, 2, 3, 2, 3);
+    return twos[0] + twos[1];
+}
+
+PG_INLINE f32x4 max4(f32x4 a, f32x4 b) {
+    const i32x4 greater = a > b;
+    return (f32x4)(((i32x4)a & greater) | ((i32x4)b & ~greater));
 }
 
 PG_INLINE float highest8(f32x8 v) {
-    float highest = v[0];
-    for (int lane = 1; lane < 8; lane++)
-        highest = v[lane] > highest ? v[lane] : highest;
-    return highest;
+    const f32x4 fours = max4(PG_SHUFFLE4(v, 0, 1, 2, 3), PG_SHUFFLE4(v, 4, 5, 6, 7));
+    const f32x4 twos = max4(fours, PG_SHUFFLE4(fours, 2, 3, 2, 3));
+    return twos[0] > twos[1] ? twos[0] : twos[1];
 }
 
 PG_INLINE f32x16 max16(f32x16 a, f32x16 b) {

@@ -95,9 +95,9 @@ static void set_inputs(struct product *product, float *values, int32_t columns) 
         const int32_t place = token % PG_TOKEN_TILE;
         pg_quantize_row_portable(values + (size_t)token * columns, columns, tile, place);
         for (int32_t c = 0; c < columns; c++) {
-            const struct pg_activation_group *group = &tile[c / PG_GROUP];
+            const struct pg_quantized *group = &tile[c / PG_GROUP].tokens[place];
             product->inputs[(size_t)token * columns + c] =
-                (double)group->codes[place][c % PG_GROUP] * (double)group->scales[place];
+                (double)group->codes[c % PG_GROUP] * (double)group->scale;
         }
     }
     product->activations.groups = groups;

@@ -38,28 +38,28 @@ static void check_norm(void) {
 }
 
 /// What a group of a quantised row must satisfy.
-static void check_quantized(const float *values, const struct pg_activation_group *group, int32_t token) {
+static void check_quantized(const float *values, const struct pg_quantized *group) {
     float top = 0;
     for (int i = 0; i < PG_GROUP; i++)
         top = fmaxf(top, fabsf(values[i]));
-    const double scale = group->scales[token];
+    const double scale = group->scale;
     check(fabs(scale * 127 - top) <= top * 1e-6 + 1e-42, "scale %g of %g", scale, top);
     int32_t sums[2] = {0, 0};
     for (int i = 0; i < PG_GROUP; i++) {
-        const int32_t code = group->codes[token][i];
+        const int32_t code = group->codes[i];
         sums[i / 16] += code;
         check(abs(code) <= 127 && fabs(code * scale - values[i]) <= scale * 0.5001 + 8e-37, "%g is code %d × %g",
               values[i], code, scale);
     }
     const int32_t sum = sums[0] + sums[1];
-    check(group->sums[token] == (float)scale * (float)sum, "sum");
-    check(group->magic_scales[token] == -(double)PG_MAGIC * scale, "the magic scale of %g is %g", scale,
-          group->magic_scales[token]);
-    check(group->starts4[token] == PG_MAGIC_BITS - 8 * sum, "start of 4 bits");
-    check(group->starts8[token] == PG_MAGIC_BITS - 128 * sum, "start of 8 bits");
+    check(group->sum == (float)scale * (float)sum, "sum");
+    check(group->magic_scale == -(double)PG_MAGIC * scale, "the magic scale of %g is %g", scale,
+          group->magic_scale);
+    check(group->start4 == PG_MAGIC_BITS - 8 * sum, "start of 4 bits");
+    check(group->start8 == PG_MAGIC_BITS - 128 * sum, "start of 8 bits");
+    check(group->half_sum == (float)scale * (float)sums[0], "sum of the first half");
     for (int half = 0; half < 2; half++)
-        check(group->half_sums[half][token] == (float)scale * (float)sums[half]
-                  && group->half_starts8[half][token] == PG_MAGIC_BITS - 128 * sums[half], "half %d", half);
+        check(group->half_start8[half] == PG_MAGIC_BITS - 128 * sums[half], "start of half %d", half);
 }
 
 static void check_quantize(void) {
@@ -85,7 +85,7 @@ static void check_quantize(void) {
         pg_quantize_row_portable(values, COLUMNS, expected, token);
         digest(expected, sizeof expected);
         for (int32_t g = 0; g < GROUPS; g++)
-            check_quantized(values + g * PG_GROUP, &expected[g], token);
+            check_quantized(values + g * PG_GROUP, &expected[g].tokens[token]);
         for (int v = 0; v < count; v++) {
             memset(out, 0x55, sizeof out);
             all[v].kernels.quantize_row(values, COLUMNS, out, token);

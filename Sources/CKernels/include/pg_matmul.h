@@ -50,19 +50,26 @@ struct pg_matrix {
 #define PG_MAGIC 12582912.0f
 #define PG_MAGIC_BITS 0x4b400000
 
-/// One group (32 columns) of up to 16 tokens, quantised: value ≈ code × scale, code −127…127.
+/// One group (32 columns) of a token's activations, quantised: value ≈ code × scale, code −127…127. One cache line.
 ///
 /// The last two bits of a scale's significand are 0, so that PG_MAGIC × scale is exact and one fused multiply-add takes
 /// an integer sum to fp32 and scales it: (12582912 + sum) × scale − 12582912 × scale, rounded once.
+struct pg_quantized {
+    int8_t codes[PG_GROUP];
+    float scale;
+    float magic_scale;      // −PG_MAGIC × scale
+    float sum;              // scale × sum of the codes, which minima are multiplied with
+    float half_sum;         // the same for the first half of the group; the second's is the difference
+    int32_t start4;         // PG_MAGIC_BITS − 8 × sum of the codes
+    int32_t start8;         // PG_MAGIC_BITS − 128 × sum of the codes
+    int32_t half_start8[2]; // the same for each half of the group
+};
+
+/// The same group of up to 16 tokens. A cache line more than they need keeps the groups of a token, which a product walks
+/// along, out of each other's places in the cache.
 struct pg_activation_group {
-    int8_t codes[PG_TOKEN_TILE][PG_GROUP];
-    float scales[PG_TOKEN_TILE];
-    float magic_scales[PG_TOKEN_TILE];      // −PG_MAGIC × scale
-    float sums[PG_TOKEN_TILE];              // scale × sum of the codes, which minima are multiplied with
-    float half_sums[2][PG_TOKEN_TILE];      // the same for each half of the group
-    int32_t starts4[PG_TOKEN_TILE];         // PG_MAGIC_BITS − 8 × sum of the codes
-    int32_t starts8[PG_TOKEN_TILE];         // PG_MAGIC_BITS − 128 × sum of the codes
-    int32_t half_starts8[2][PG_TOKEN_TILE]; // the same for each half of the group
+    struct pg_quantized tokens[PG_TOKEN_TILE];
+    uint8_t padding[64];
 };
 
 /// A batch of activations (token by token).
