@@ -173,17 +173,20 @@ PG_INLINE void add_values(
         for (int q = 0; q < count; q++)
             for (int i = 0; i < PG_VALUE_VECTORS; i++)
                 sums[q][i] = load16f(out[q] + d + i * 16) * broadcast16(corrections[q]);
-        for (int32_t position = begin; position < end; position++) {
+        for (int32_t position = begin; position < end;) {
             const size_t place = ((size_t)(position % 8) * size + d) * bytes;
-            const uint8_t *value = span->values[position / 8] + place;
-            if (type != PG_CACHE_F32)
-                __builtin_prefetch(next->values[position / 8] + place);
+            const uint8_t *value = span->values[position / 8] + place, *ahead = next->values[position / 8] + place;
+            const int32_t unit_end = position / 8 * 8 + 8 < end ? position / 8 * 8 + 8 : end;
+            for (; position < unit_end; position++, value += (size_t)size * bytes, ahead += (size_t)size * bytes) {
+                if (type != PG_CACHE_F32)
+                    __builtin_prefetch(ahead);
 #pragma unroll
-            for (int i = 0; i < PG_VALUE_VECTORS; i++) {
-                const f32x16 sixteen = cache_load16(type, value + (size_t)i * 16 * bytes);
+                for (int i = 0; i < PG_VALUE_VECTORS; i++) {
+                    const f32x16 sixteen = cache_load16(type, value + (size_t)i * 16 * bytes);
 #pragma unroll
-                for (int q = 0; q < count; q++)
-                    sums[q][i] = fma16(broadcast16(weights[q][position]), sixteen, sums[q][i]);
+                    for (int q = 0; q < count; q++)
+                        sums[q][i] = fma16(broadcast16(weights[q][position]), sixteen, sums[q][i]);
+                }
             }
         }
 #pragma unroll
@@ -257,91 +260,81 @@ PG_INLINE int32_t clamp_to_span(int32_t position) {
     return position < 0 ? 0 : position > SPAN ? SPAN : position;
 }
 
-/// What the queries of a task make of one span.
-struct weights {
-    float (*of)[SPAN];   // [queries]: first scores, then weights
-    float *corrections;  // [queries], of the sums so far
-    int32_t begin, end;  // positions that any of them sees
+/// Which positions of the span that begins at `first` a query of a task sees.
+struct seen {
+    int32_t begin, end;
 };
 
-/// First half: the weights of queries [q, q + count) for a span.
+PG_INLINE struct seen seen_by(const struct pg_attention_task *task, int32_t q, int32_t first) {
+    const int32_t position = task->first_position + q / task->group_size;
+    return (struct seen){
+        clamp_to_span(task->window > 0 ? position - task->window + 1 - first : 0), clamp_to_span(position + 1 - first)};
+}
+
+/// The weights of queries [q, q + count) for a span, and the corrections of their sums so far.
 PG_INLINE void weigh_span(
     int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
-    int32_t first, int32_t q, int count, struct softmax *parts, struct weights *weights
+    int32_t first, int32_t q, int count, struct softmax *parts, float (*weights)[SPAN], float *corrections
 ) {
     const float *queries[PG_QUERIES];
-    int32_t begins[PG_QUERIES], ends[PG_QUERIES], end = 0;
-    for (int i = 0; i < count; i++) {
-        const int32_t row = (q + i) / task->group_size, position = task->first_position + row;
-        queries[i] = task->queries + (size_t)row * task->query_stride + (size_t)((q + i) % task->group_size) * size;
-        begins[i] = clamp_to_span(task->window > 0 ? position - task->window + 1 - first : 0);
-        ends[i] = clamp_to_span(position + 1 - first);
-        weights->begin = begins[i] < weights->begin ? begins[i] : weights->begin;
-        end = ends[i] > end ? ends[i] : end;
-    }
-    weights->end = end > weights->end ? end : weights->end;
-    float (*scores)[SPAN] = weights->of + q;
-    score(type, span, next, size, end, queries, count, scores);
-    for (int i = 0; i < count; i++) {
-        if (begins[i] < ends[i]) {
-            weights->corrections[q + i] = weigh(&parts[q + i], scores[i], begins[i], ends[i], task->scale);
+    for (int i = 0; i < count; i++)
+        queries[i] = task->queries + (size_t)((q + i) / task->group_size) * task->query_stride
+            + (size_t)((q + i) % task->group_size) * size;
+    score(type, span, next, size, seen_by(task, q + count - 1, first).end, queries, count, weights + q);
+    for (int32_t i = q; i < q + count; i++) {
+        const struct seen seen = seen_by(task, i, first);
+        if (seen.begin < seen.end) {
+            corrections[i] = weigh(&parts[i], weights[i], seen.begin, seen.end, task->scale);
         } else {
-            weights->corrections[q + i] = 1;
-            memset(scores[i], 0, sizeof scores[i]);
+            corrections[i] = 1;
+            memset(weights[i], 0, sizeof weights[i]);
         }
     }
 }
 
-/// Second half: adds the weighted values of a span to the sums of queries [q, q + count), at `values`.
+/// Adds the weighted values of a span to the sums of queries [q, q + count), [queries, head_size].
 PG_INLINE void add_span(
-    int32_t type, const struct span *span, const struct span *next, int32_t size, const struct weights *weights,
-    int32_t q, int count, float *values
+    int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
+    int32_t first, int32_t q, int count, float (*weights)[SPAN], const float *corrections, float *values
 ) {
     float *sums[PG_QUERIES];
     for (int i = 0; i < count; i++)
         sums[i] = values + (size_t)(q + i) * size;
-    add_values(
-        type, span, next, size, weights->of + q, weights->begin, weights->end, weights->corrections + q, sums, count);
+    const int32_t begin = seen_by(task, q, first).begin, end = seen_by(task, q + count - 1, first).end;
+    add_values(type, span, next, size, weights + q, begin, end, corrections + q, sums, count);
 }
 
-/// The queries of a task against one span, as many at once as there are registers for: first all of them against its
-/// keys, then against its values, since both together do not fit the first cache.
+/// Does X with COUNT queries from `q` on, as many at once as there are registers for, until all have had it.
+#define EACH_QUERY for (int32_t q = 0, done; done = 0, q < query_count; q += done) { PG_QUERY_COUNTS }
+
+/// The queries of a task against one span: first all of them against its keys, then against its values, since both
+/// together do not fit the first cache.
 PG_INLINE void attend_queries(
     int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
-    int32_t first, struct softmax *parts, float (*of)[SPAN], float *corrections, float *values
+    int32_t first, struct softmax *parts, float (*weights)[SPAN], float *corrections, float *values
 ) {
     const int32_t query_count = task->row_count * task->group_size;
-    struct weights weights = {of, corrections, SPAN, 0};
-#define EACH_QUERY \
-    for (int32_t q = 0; q < query_count;) { \
-        int done = 0; \
-        PG_QUERY_COUNTS \
-        q += done; \
-    }
 #define X(COUNT) \
     if (done == 0 && query_count - q >= COUNT) { \
-        weigh_span(type, span, next, task, size, first, q, COUNT, parts, &weights); \
+        weigh_span(type, span, next, task, size, first, q, COUNT, parts, weights, corrections); \
         done = COUNT; \
     }
     EACH_QUERY
 #undef X
-    if (weights.begin >= weights.end)
-        return;
 #define X(COUNT) \
     if (done == 0 && query_count - q >= COUNT) { \
-        add_span(type, span, next, size, &weights, q, COUNT, values); \
+        add_span(type, span, next, task, size, first, q, COUNT, weights, corrections, values); \
         done = COUNT; \
     }
     EACH_QUERY
 #undef X
-#undef EACH_QUERY
 }
 
 static void attend_queries_f32(
     const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first, struct softmax *parts,
-    float (*of)[SPAN], float *corrections, float *values
+    float (*weights)[SPAN], float *corrections, float *values
 ) {
-    attend_queries(PG_CACHE_F32, span, span, task, size, first, parts, of, corrections, values);
+    attend_queries(PG_CACHE_F32, span, span, task, size, first, parts, weights, corrections, values);
 }
 
 /// Queries that are few read the cache itself; many share a copy in fp32, and each number is converted once.

@@ -11,7 +11,7 @@
 /// their order, whether one call took them all or each was computed elsewhere.
 #define PG_ATTENTION_PART 256
 /// The most query rows one call takes.
-#define PG_ATTENTION_ROWS 8
+#define PG_ATTENTION_ROWS 16
 
 enum pg_cache_type { PG_CACHE_F32 = 0, PG_CACHE_F16 = 1, PG_CACHE_BF16 = 2 };
 
