@@ -7,6 +7,11 @@
 #define PG_VALUE_VECTORS 1
 #include "attention.h"
 
+size_t pg_cache_head_bytes(int32_t type, int32_t head_size, int32_t block_size) {
+    const size_t scales = type == PG_CACHE_INT8 ? (size_t)block_size * sizeof(float) : 0;
+    return (size_t)head_size * (size_t)block_size * cache_element_bytes(type) + scales;
+}
+
 size_t pg_attention_scratch(int32_t group_size, int32_t head_size) {
     // Keys and values of a span; for each query the values' sum, the weights, a correction, and two times the two floats
     // of a softmax.

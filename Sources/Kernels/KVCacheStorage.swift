@@ -5,14 +5,15 @@ internal import CKernels
 /// Element type of the KV cache.
 public enum KVCacheType: String, Sendable, CaseIterable {
     case float32, float16, bfloat16
-
-    public var bytes: Int { self == .float32 ? 4 : 2 }
+    /// Codes with a scale for each token and head.
+    case int8
 
     var code: Int32 {
         switch self {
         case .float32: Int32(PG_CACHE_F32.rawValue)
         case .float16: Int32(PG_CACHE_F16.rawValue)
         case .bfloat16: Int32(PG_CACHE_BF16.rawValue)
+        case .int8: Int32(PG_CACHE_INT8.rawValue)
         }
     }
 }
@@ -35,8 +36,14 @@ public struct KVCacheShape: Sendable, Equatable {
     }
 
     /// Bytes of K and V of one token in all layers.
-    public var bytesPerToken: Int { 2 * layerCount * keyValueHeadCount * headSize * type.bytes }
-    public var bytesPerBlock: Int { bytesPerToken * blockSize }
+    public var bytesPerToken: Int { bytesPerBlock / blockSize }
+    /// The same of a block's tokens.
+    public var bytesPerBlock: Int { 2 * layerCount * bytesPerLayer }
+
+    /// Bytes of a block's K, or its V, in one layer.
+    var bytesPerLayer: Int {
+        keyValueHeadCount * pg_cache_head_bytes(type.code, Int32(headSize), Int32(blockSize))
+    }
 }
 
 /// One pool of blocks for K and V of every layer, allocated at start; pages are touched when first written.
@@ -53,7 +60,7 @@ public struct KVCacheStorage: @unchecked Sendable {
         precondition(shape.blockSize > 0 && shape.blockSize % 8 == 0 && shape.headSize % 8 == 0, "unsupported shape")
         self.shape = shape
         self.blockCount = blockCount
-        blockBytesPerLayer = shape.keyValueHeadCount * shape.headSize * shape.blockSize * shape.type.bytes
+        blockBytesPerLayer = shape.bytesPerLayer
         keys = try arena.allocate(UInt8.self, shape.layerCount, blockCount, blockBytesPerLayer, purpose: "KV cache")
         values = try arena.allocate(UInt8.self, shape.layerCount, blockCount, blockBytesPerLayer, purpose: "KV cache")
     }

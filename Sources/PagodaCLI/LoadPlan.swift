@@ -131,7 +131,7 @@ extension CacheOptions {
         if kvCacheDtype == "auto" { return .float16 }
         guard let type = KVCacheType(rawValue: kvCacheDtype) else {
             throw .invalidOption(
-                name: "kv-cache-dtype", value: kvCacheDtype, allowed: "auto, float16, bfloat16 or float32")
+                name: "kv-cache-dtype", value: kvCacheDtype, allowed: "auto, float16, bfloat16, float32 or int8")
         }
         return type
     }

@@ -119,11 +119,12 @@ struct AttentionTests {
         for (row, exact) in zip(found, test.reference(window: window)) { #expect(relativeDistance(row, exact) < 1e-5) }
     }
 
-    @Test("half-precision caches cost no more than their rounding", arguments: [KVCacheType.float16, .bfloat16])
-    func cacheTypes(type: KVCacheType) throws {
+    @Test(
+        "narrower caches cost no more than their rounding",
+        arguments: [(KVCacheType.float16, 1e-3), (.bfloat16, 1e-2), (.int8, 2e-2)])
+    func cacheTypes(type: KVCacheType, tolerance: Double) throws {
         let test = AttentionCase(length: 80)
         let found = try test.run(blockSize: 16, chunk: 80, type: type)
-        let tolerance = type == .float16 ? 1e-3 : 1e-2
         for (row, exact) in zip(found, test.reference()) { #expect(relativeDistance(row, exact) < tolerance) }
     }
 

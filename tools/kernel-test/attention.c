@@ -42,7 +42,7 @@ static void attend(
 ) {
     const int32_t size = sequence->shape.head_size, group = sequence->shape.group_size;
     const int32_t block_count = (POSITIONS + block_size - 1) / block_size;
-    const size_t bytes = (size_t)block_count * block_size * KV_HEADS * size * element_bytes(type);
+    const size_t bytes = (size_t)block_count * KV_HEADS * pg_cache_head_bytes(type, size, block_size);
     struct pg_cache cache = {allocate(bytes), allocate(bytes), type, block_size, KV_HEADS, size};
     // What was in a block before must not matter, as long as it is a number.
     for (size_t i = 0; i < bytes; i++)
@@ -109,6 +109,17 @@ static void check_against_doubles(const struct sequence *sequence, int32_t type,
     free(mean);
 }
 
+/// What a cache in int8 keeps of the heads of `values`, [count, size].
+static void keep_int8(float *values, size_t count, int32_t size) {
+    for (float *head = values; head < values + count * size; head += size) {
+        float top = 0;
+        for (int32_t d = 0; d < size; d++)
+            top = fmaxf(top, fabsf(head[d]));
+        for (int32_t d = 0; d < size; d++)
+            head[d] = rintf(head[d] * (127.0f / top)) * (top / 127.0f);
+    }
+}
+
 static void check_sequence(struct shape shape, int32_t type, struct random *random) {
     static const int32_t windows[] = {0, 1, 5, 40};
     static const int32_t block_sizes[] = {8, 16, 32}, chunks[] = {1, 3, PG_ATTENTION_ROWS};
@@ -122,11 +133,19 @@ static void check_sequence(struct shape shape, int32_t type, struct random *rand
     random_floats(random, sequence.queries, query_count, 3);
     random_floats(random, sequence.keys, kv_count, 2);
     random_floats(random, sequence.values, kv_count, 4);
+    float *kept_keys = allocate(sizeof(float) * kv_count), *kept_values = allocate(sizeof(float) * kv_count);
     float *expected = allocate(sizeof(float) * query_count), *out = allocate(sizeof(float) * query_count);
     for (int w = 0; w < 4; w++) {
         attend(&sequence, &all[0], type, 32, 1, windows[w], expected);
         digest(expected, sizeof(float) * query_count);
-        check_against_doubles(&sequence, type, windows[w], expected);
+        struct sequence kept = sequence;
+        if (type == PG_CACHE_INT8) {
+            kept.keys = memcpy(kept_keys, sequence.keys, sizeof(float) * kv_count);
+            kept.values = memcpy(kept_values, sequence.values, sizeof(float) * kv_count);
+            keep_int8(kept.keys, kv_count / shape.head_size, shape.head_size);
+            keep_int8(kept.values, kv_count / shape.head_size, shape.head_size);
+        }
+        check_against_doubles(&kept, type == PG_CACHE_INT8 ? PG_CACHE_F32 : type, windows[w], expected);
         for (int v = 0; v < count; v++) {
             // Every block size with every chunk, over the windows.
             for (int b = 0; b < 3; b++) {
@@ -141,8 +160,41 @@ static void check_sequence(struct shape shape, int32_t type, struct random *rand
     free(sequence.queries);
     free(sequence.keys);
     free(sequence.values);
+    free(kept_keys);
+    free(kept_values);
     free(expected);
     free(out);
+}
+
+/// Codes are the nearest to what they stand for, and nothing, not even what is next to nothing, becomes no number.
+static void check_int8(void) {
+    begin_group("attention: rounding of the int8 cache");
+    enum { SIZE = 64, BLOCK = 8 };
+    int count;
+    const struct variant *all = variants(&count);
+    struct random random = random_from(403);
+    const size_t bytes = pg_cache_head_bytes(PG_CACHE_INT8, SIZE, BLOCK);
+    struct pg_cache cache = {allocate(bytes), allocate(bytes), PG_CACHE_INT8, BLOCK, 1, SIZE};
+    for (int v = 0; v < count; v++) {
+        for (int round = 0; round < 400; round++) {
+            float values[SIZE], scales[2], magnitude = ldexpf(1, random_below(&random, 250) - 130);
+            random_floats(&random, values, SIZE, round % 50 ? magnitude : 0);
+            const int64_t slot = round % BLOCK;
+            all[v].kernels.cache_store(&cache, slot, values, values);
+            memcpy(&scales[0], cache.keys + SIZE * BLOCK + (size_t)slot * 4, 4);
+            memcpy(&scales[1], cache.values + SIZE * BLOCK + (size_t)slot * 4, 4);
+            int wrong = scales[0] != scales[1];
+            for (int d = 0; d < SIZE; d++) {
+                const int8_t key = (int8_t)cache.keys[(size_t)d * BLOCK + (size_t)slot];
+                wrong += key != (int8_t)cache.values[(size_t)slot * SIZE + d] || key == -128
+                    || !(fabs((double)key * scales[0] - values[d]) <= 0.5001 * scales[0] + 8e-37);
+            }
+            check(wrong == 0, "%s: %d of %d values in round %d", all[v].name, wrong, SIZE, round);
+        }
+    }
+    free(cache.keys);
+    free(cache.values);
+    end_group();
 }
 
 /// What each type of cache keeps of numbers of all sizes, those that it must round to 0 or infinity included.
@@ -194,13 +246,16 @@ void check_attention(void) {
     static const struct {
         int32_t type;
         const char *name;
-    } types[] = {{PG_CACHE_F32, "fp32"}, {PG_CACHE_F16, "fp16"}, {PG_CACHE_BF16, "bf16"}};
-    for (size_t t = 0; t < 3; t++) {
+    } types[] = {{PG_CACHE_F32, "fp32"}, {PG_CACHE_F16, "fp16"}, {PG_CACHE_BF16, "bf16"}, {PG_CACHE_INT8, "int8"}};
+    for (size_t t = 0; t < 4; t++) {
         struct random random = random_from(401);
         begin_group("attention: %s cache", types[t].name);
         for (size_t s = 0; s < 4; s++)
             check_sequence(shapes[s], types[t].type, &random);
         end_group();
-        check_rounding(types[t].type, types[t].name);
+        if (types[t].type == PG_CACHE_INT8)
+            check_int8();
+        else
+            check_rounding(types[t].type, types[t].name);
     }
 }

@@ -13,12 +13,17 @@
 /// The most query rows one call takes.
 #define PG_ATTENTION_ROWS 16
 
-enum pg_cache_type { PG_CACHE_F32 = 0, PG_CACHE_F16 = 1, PG_CACHE_BF16 = 2 };
+/// INT8: codes −127…127; behind a block's keys (and values) of a head stand its fp32 scales, one a position.
+enum pg_cache_type { PG_CACHE_F32 = 0, PG_CACHE_F16 = 1, PG_CACHE_BF16 = 2, PG_CACHE_INT8 = 3 };
+
+/// Bytes that the keys (or the values) of one head take in a block.
+size_t pg_cache_head_bytes(int32_t type, int32_t head_size, int32_t block_size);
+
 
 /// The KV cache of one layer.
 struct pg_cache {
     uint8_t *keys;   // [blocks, kv_heads, head_size, block_size]: positions innermost, so that lanes are positions
-    uint8_t *values; // [blocks, kv_heads, block_size, head_size]
+    uint8_t *values; // [blocks, kv_heads, block_size, head_size]; in both a head takes pg_cache_head_bytes
     int32_t type;    // enum pg_cache_type
     int32_t block_size; // a multiple of 8
     int32_t kv_heads;
