@@ -59,7 +59,7 @@ public final class EngineMetrics: EngineObserver {
             setGauges(step, &values)
             count(step, &values)
             for sequence in step.finished {
-                if let counter = series.finished(sequence.reason) { values.increment(counter) }
+                if let reason = sequence.reason, let counter = series.finished(reason) { values.increment(counter) }
                 if Self.isNatural(sequence.reason) { observe(sequence, &values) }
             }
             for request in endedRequests {
@@ -91,16 +91,16 @@ public final class EngineMetrics: EngineObserver {
         if step.generatedTokenCount > 0 {
             values.observe(Double(step.promptTokenCount + step.generatedTokenCount), in: series.iterationTokens)
         }
-        for seconds in step.timesToFirstToken { values.observe(seconds, in: series.timeToFirstToken) }
+        for token in step.firstTokens { values.observe(token.seconds, in: series.timeToFirstToken) }
         for seconds in step.interTokenLatencies { values.observe(seconds, in: series.interTokenLatency) }
     }
 
     // MARK: - Ended sequences
 
-    private static func isNatural(_ reason: FinishReason) -> Bool {
+    private static func isNatural(_ reason: FinishReason?) -> Bool {
         switch reason {
         case .stop, .length: true
-        case .abort, .error: false
+        case .abort, .error, nil: false
         }
     }
 

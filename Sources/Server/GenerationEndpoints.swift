@@ -142,7 +142,7 @@ struct GenerationEndpoints: Sendable {
         for prompt in prompts {
             var request = GenerationRequest(prompt: prompt, options: options, maximumTokens: maximumTokens)
             request.priority = priority ?? request.priority
-            prepared.append(try generator.prepare(request, arrival: exchange.request.receivedAt))
+            prepared.append(try generator.prepare(request, origin: RequestOrigin(arrival: exchange.request.receivedAt)))
             if exchange.isClientGone { throw ClientGone() }
         }
         let generations = try prepared.map { try generator.start($0) }

@@ -123,7 +123,7 @@ struct EngineMetricsTests {
             $0.promptTokenCount = 30
             $0.generatedTokenCount = 3
             $0.preemptionCount = 1
-            $0.timesToFirstToken = [0.03]
+            $0.firstTokens = [FirstToken(seconds: 0.03)]
             $0.interTokenLatencies = [0.01, 0.3]
         }
         metrics.engine.stepEnded(busy)
