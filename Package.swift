@@ -14,6 +14,7 @@ let cSettings: [CSetting] = [
 ]
 
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
@@ -65,6 +66,7 @@ var targets: [Target] = [
 ]
 targets += room("Primitives")
 targets += room("JSON")
+targets += room("Diagnosis", "JSON")
 targets += room("Telemetry")
 targets += room("Kernels", "CKernels")
 targets += room("ModelFiles", "JSON")
@@ -78,7 +80,8 @@ targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primit
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room("Evaluation", "Models", "Kernels", "Tokenization", "Primitives")
-targets += room("Observability", "Engine", "Telemetry", "Primitives", packages: [log])
+targets += room(
+    "Observability", "Engine", "Telemetry", "JSON", "Primitives", packages: [log, tracing, httpClient] + nio)
 targets += room(
     "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives",
     packages: [log] + nio)
@@ -112,6 +115,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", exact: "1.7.3"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     ],

@@ -21,7 +21,10 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
     "Evaluation": (["Models", "Kernels", "Tokenization", "Primitives"], []),
-    "Observability": (["Engine", "Telemetry", "Primitives"], ["Logging"]),
+    "Observability": (
+        ["Engine", "Telemetry", "JSON", "Primitives"],
+        ["Logging", "Tracing", "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]
+    ),
     "Server": (
         ["Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives"],
         ["NIOCore", "NIOPosix", "NIOHTTP1", "Logging"]
