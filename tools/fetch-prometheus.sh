@@ -23,4 +23,12 @@ if [ ! -x "$programs/promtool" ] || [ ! -x "$programs/amtool" ]; then
     rm -rf "$folder"
     mv unpacked "$folder"
 fi
+# Debian's Alertmanager reads its standard templates from this place alone.
+templates=usr/share/prometheus/alertmanager
+if [ ! -e "/$templates/default.tmpl" ] && [ -d "$folder/$templates" ]; then
+    mkdir -p "/$templates" && cp "$folder/$templates"/*.tmpl "/$templates" || {
+        echo "fetch-prometheus: as root, copy $folder/$templates/*.tmpl to /$templates" >&2
+        exit 1
+    }
+fi
 echo "$programs"
