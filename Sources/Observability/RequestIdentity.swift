@@ -1,6 +1,7 @@
 // By what a client's request is known: in its answer, in log lines, in its timeline, in traces.
 
 import Logging
+public import Primitives
 import Synchronization
 import Tracing
 
@@ -31,6 +32,13 @@ public final class RequestIdentity: Sendable {
     /// What the answer tells of the trace, in the form of `traceparent`; nil if no span was made here.
     public var traceResponse: String? {
         state.withLock { $0.hasOwnSpan ? $0.trace?.traceparent : nil }
+    }
+
+    /// What the engine carries along. Only a trace that is recorded can be looked up, so only that is handed on.
+    public func origin(arrival: Instant) -> RequestOrigin {
+        let (id, trace) = state.withLock { ($0.id, $0.trace) }
+        let recorded = trace.flatMap { $0.isSampled ? $0 : nil }
+        return RequestOrigin(arrival: arrival, externalID: id, trace: recorded?.traceID, span: recorded?.spanID)
     }
 
     func enter(_ span: TraceContext) {

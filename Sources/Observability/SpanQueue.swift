@@ -38,6 +38,14 @@ public final class SpanQueue: Sendable {
         }
     }
 
+    /// Counts what is left as lost.
+    func dropAll() {
+        state.withLock { state in
+            state.droppedCount += state.waiting.count
+            state.waiting = []
+        }
+    }
+
     func noteSent(accepted: Int, lost: Int) {
         state.withLock { state in
             state.exportedCount += accepted
