@@ -8,6 +8,9 @@ import Tokenization
 
 /// A request that has passed every check but the engine's own.
 public struct PreparedGeneration: Sendable {
+    /// By what the engine will know it.
+    public var id: RequestID { engineRequest.id }
+    public var sampleCount: Int { request.sampleCount }
     public let promptTokenIDs: [TokenID]
     /// What `echo` gives back.
     public let promptText: String

@@ -24,9 +24,11 @@ public final class APIServer: Sendable {
 
     /// Binds the address.
     ///
-    /// - Parameter metrics: What `/metrics` shows; requests are counted there.
+    /// - Parameters:
+    ///   - metrics: What `/metrics` shows; requests are counted there.
+    ///   - journal: Follows requests for generation; nil: nobody asks for what it would see.
     public init(
-        configuration: ServerConfiguration, metrics: ServiceMetrics, logger: Logger
+        configuration: ServerConfiguration, metrics: ServiceMetrics, journal: RequestJournal? = nil, logger: Logger
     ) async throws(ServerError) {
         self.configuration = configuration
         self.metrics = metrics
@@ -35,7 +37,11 @@ public final class APIServer: Sendable {
         self.state = state
         var router = Router()
         ServiceEndpoints(configuration: configuration, state: state, registry: metrics.registry).register(in: &router)
-        GenerationEndpoints(configuration: configuration, state: state, metrics: metrics.requests).register(in: &router)
+        GenerationEndpoints(configuration: configuration, state: state, metrics: metrics.requests, journal: journal)
+            .register(in: &router)
+        if configuration.enablesDebugEndpoints, let journal {
+            DebugEndpoints(state: state, journal: journal).register(in: &router)
+        }
         self.router = router
         (stopSignals, stopSignal) = AsyncStream.makeStream(of: Void.self)
         listener = try await HTTPListener(configuration: configuration)
@@ -99,13 +105,28 @@ public final class APIServer: Sendable {
     }
 
     private func answer(_ exchange: HTTPExchange) async {
-        do {
-            try await router.answer(exchange)
-        } catch {
-            // Nobody is there to be told, or there is no way left to tell.
-            guard let answer = ErrorMapping.requestError(for: error) else { return }
-            if answer.kind == .internalFailure { logger.error("request failed", metadata: ["error": "\(error)"]) }
-            try? await exchange.respond(ErrorMapping.response(to: answer))
+        await exchange.identity.withContext {
+            do {
+                try await router.answer(exchange)
+            } catch {
+                await report(error, to: exchange)
+            }
+            // Those for generation are logged when the engine is done with them, too.
+            guard exchange.followed == nil else { return }
+            logger.debug(
+                "request finished",
+                metadata: [
+                    "method": "\(exchange.request.method)", "path": "\(exchange.request.path)",
+                    "status": "\(exchange.status)",
+                    "total_seconds": "\(Instant.now().seconds(since: exchange.request.receivedAt))",
+                ])
         }
+    }
+
+    private func report(_ error: any Error, to exchange: HTTPExchange) async {
+        // Nobody is there to be told, or there is no way left to tell.
+        guard let answer = ErrorMapping.requestError(for: error) else { return }
+        if answer.kind == .internalFailure { logger.error("request failed", metadata: ["error": "\(error)"]) }
+        try? await exchange.respond(ErrorMapping.response(to: answer))
     }
 }

@@ -15,6 +15,8 @@ struct GenerationEndpoints: Sendable {
     let configuration: ServerConfiguration
     let state: ServiceState
     let metrics: RequestMetrics
+    /// Nil: nobody asks for timelines, spans or an access log.
+    let journal: RequestJournal?
 
     func register(in router: inout Router) {
         router.on(.POST, "/v1/completions", "/completions", endpoint: completions)
@@ -73,9 +75,8 @@ struct GenerationEndpoints: Sendable {
     private func identity(
         prefix: String, options: RequestOptions, generator: TextGenerator, exchange: HTTPExchange
     ) -> ResponseIdentity {
-        let id = exchange.request.headers.requestID ?? options.requestID ?? RandomID.make()
         return ResponseIdentity(
-            id: prefix + id, created: WallClock.seconds(), model: generator.model.name,
+            id: prefix + exchange.identity.id, created: WallClock.seconds(), model: generator.model.name,
             systemFingerprint: configuration.systemFingerprint)
     }
 
@@ -89,15 +90,32 @@ struct GenerationEndpoints: Sendable {
         _ body: () async throws -> Bool
     ) async throws {
         try model.check(name: options.model)
+        follow(exchange, options: options)
         do {
             let admission = try state.admit(sequenceCount: sequenceCount)
             let isSuccess = try await body()
             withExtendedLifetime(admission) {}
             record(exchange, isSuccess: isSuccess)
+            exchange.followed?.answered(status: exchange.status, outcome: isSuccess ? .success : .failed)
         } catch {
             if ErrorMapping.isFailure(error) { record(exchange, isSuccess: false) }
+            exchange.noteFailure(error)
             throw exchange.isClientGone ? ClientGone() : error
         }
+    }
+
+    /// Has the journal, if there is one, tell of the request from here on.
+    private func follow(_ exchange: HTTPExchange, options: RequestOptions) {
+        if let id = options.requestID, exchange.request.headers.requestID == nil, RequestIdentity.isValid(id) {
+            exchange.identity.id = id
+        }
+        guard let journal else { return }
+        exchange.note(
+            journal.follow(
+                exchange.identity,
+                RequestSubject(
+                    endpoint: exchange.request.path, arrival: exchange.request.receivedAt, streams: options.streams,
+                    sampleCount: options.sampleCount)))
     }
 
     private func record(_ exchange: HTTPExchange, isSuccess: Bool) {
@@ -142,14 +160,29 @@ struct GenerationEndpoints: Sendable {
         for prompt in prompts {
             var request = GenerationRequest(prompt: prompt, options: options, maximumTokens: maximumTokens)
             request.priority = priority ?? request.priority
-            prepared.append(try generator.prepare(request, origin: RequestOrigin(arrival: exchange.request.receivedAt)))
+            let origin = exchange.identity.origin(arrival: exchange.request.receivedAt)
+            prepared.append(try generator.prepare(request, origin: origin))
             if exchange.isClientGone { throw ClientGone() }
         }
-        let generations = try prepared.map { try generator.start($0) }
+        let generations = try prepared.map { try submit($0, to: generator, for: exchange) }
         exchange.whenClientGoes {
             for generation in generations { generation.cancel() }
         }
         return GenerationRun(prepared: prepared, generations: generations, sampleCount: options.sampleCount)
+    }
+
+    private func submit(
+        _ prepared: PreparedGeneration, to generator: TextGenerator, for exchange: HTTPExchange
+    ) throws -> TextGeneration {
+        guard let followed = exchange.followed else { return try generator.start(prepared) }
+        followed.submit(
+            prepared.id, promptTokenCount: prepared.promptTokenIDs.count, sampleCount: prepared.sampleCount)
+        do {
+            return try generator.start(prepared)
+        } catch {
+            followed.withdraw(prepared.id, sampleCount: prepared.sampleCount)
+            throw error
+        }
     }
 
     // MARK: - Answering
@@ -182,5 +215,17 @@ struct GenerationEndpoints: Sendable {
         try await exchange.write(ByteBuffer(bytes: events.bytes))
         try await exchange.end()
         return failure == nil
+    }
+}
+
+extension HTTPExchange {
+    /// Tells the journal how the request ends whose error has not been told to the client yet.
+    fileprivate func noteFailure(_ error: any Error) {
+        guard let followed else { return }
+        guard !isClientGone, let answer = ErrorMapping.requestError(for: error) else {
+            return followed.answered(status: status, outcome: .clientGone)
+        }
+        let code = Int(ErrorMapping.status(of: answer.kind).code)
+        followed.answered(status: code, outcome: ErrorMapping.isFailure(error) ? .failed : .invalid)
     }
 }

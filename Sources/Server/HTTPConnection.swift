@@ -2,6 +2,7 @@
 
 import NIOCore
 import NIOHTTP1
+import Observability
 import OpenAI
 import Primitives
 
@@ -38,7 +39,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var body = ByteBuffer()
     private var receivedAt = Instant(nanoseconds: 0)
     private var reservedBytes = 0
-    private var framing: ResponseFraming
+    private var framing = ResponseFraming()
     private var hasBegunResponse = false
 
     // What came while a response was under way.
@@ -54,7 +55,6 @@ final class HTTPConnection: ChannelDuplexHandler {
         exchanges: AsyncStream<HTTPExchange>.Continuation
     ) {
         limits = configuration.connections
-        framing = ResponseFraming(sendsRequestID: configuration.sendsRequestIDHeader)
         self.registry = registry
         self.exchanges = exchanges
     }
@@ -196,8 +196,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         let request = HTTPRequest(head: head, body: body, receivedAt: receivedAt)
         body = ByteBuffer()
         let exchange = HTTPExchange(
-            request: request, connection: NIOLoopBound(self, eventLoop: context.eventLoop), eventLoop: context.eventLoop
-        )
+            request: request, identity: RequestIdentity(id: framing.requestID, caller: head.headers.callerTrace),
+            connection: NIOLoopBound(self, eventLoop: context.eventLoop), eventLoop: context.eventLoop)
         phase = .responding(exchange)
         if hasInputClosed { exchange.clientWentAway() }
         exchanges.yield(exchange)
@@ -305,6 +305,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         releaseBody()
         guard framing.keepsAlive else { return linger() }
         phase = .awaitingHead
+        framing.reset()
         drainBacklog()
         guard case .awaitingHead = phase else { return }
         if hasUnreadableInput { return refuseInput() }

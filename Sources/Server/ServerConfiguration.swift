@@ -19,8 +19,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var maxQueuedRequests = 1024
     /// `--shutdown-timeout`: how long running requests may go on after a signal to stop.
     public var shutdownTimeout = Duration.zero
-    /// `--enable-request-id-headers`: answers carry `X-Request-Id`.
-    public var sendsRequestIDHeader = false
+    /// `--enable-debug-endpoints`: what is under `/debug` is served.
+    public var enablesDebugEndpoints = false
     /// `--return-tokens-as-token-ids`: tokens in logprobs are written as `token_id:N`.
     public var returnsTokensAsTokenIDs = false
     /// `--enable-force-include-usage`: streams report their usage whether asked to or not.
