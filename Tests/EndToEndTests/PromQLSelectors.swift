@@ -30,7 +30,7 @@ enum PromQLSelectors {
                     listsLabels = true
                 } else if next.first != "(", !otherWords.contains(name.lowercased()), !isAggregation(before: next) {
                     let end = rest.first == "{" ? endOfMatchers(rest) : rest.startIndex
-                    found.append(name + rest[..<end])
+                    found.append(String(name) + rest[..<end])
                     rest = rest[end...]
                 }
             } else {
