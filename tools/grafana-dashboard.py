@@ -305,11 +305,11 @@ def panels():
 
     board.row("HTTP, process and telemetry")
     board.lines(
-        "HTTP requests", "", "reqps", [(rate("http_requests_total", "handler, status"), "{{handler}} {{status}}")],
-        width=6)
+        "HTTP requests", "Routes that are asked.", "reqps",
+        [(f"{rate('http_requests_total', 'handler, status')} > 0", "{{handler}} {{status}}")], width=6)
     board.lines(
         "HTTP duration, P99", "Streams to their end.", "s",
-        [(quantile(0.99, "http_request_duration_seconds", "handler"), "{{handler}}")], width=6)
+        [(f"{quantile(0.99, 'http_request_duration_seconds', 'handler')} > 0", "{{handler}}")], width=6)
     board.lines(
         "Processor time", "Cores in use.", "short",
         [(rate("process_cpu_seconds_total", "instance"), "{{instance}}")], width=6)
