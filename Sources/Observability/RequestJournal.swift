@@ -115,7 +115,7 @@ public final class RequestJournal: EngineObserver {
     }
 
     /// - Parameter live: The sequences that the engine has; nil: it did not answer.
-    func document(live: [SequenceStatistics]?, now: Instant = .now()) -> [UInt8] {
+    public func document(live: [SequenceStatistics]?, now: Instant = .now()) -> [UInt8] {
         let (following, owners, finished) = state.withLock { state in
             (
                 state.following.sorted { $0.key < $1.key }.map(\.value),
