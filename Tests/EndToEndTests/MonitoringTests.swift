@@ -100,6 +100,14 @@ struct MonitoringTests {
         #expect(Set(found) == expected, "\(Set(found).symmetricDifference(expected).sorted())")
     }
 
+    @Test("every difference from what vLLM showed after the same ten requests is explained in the documents")
+    func besideVLLM() async throws {
+        let server = try await RunningServer()
+        let script = TestFiles.root.appending(path: "tools/compare-with-vllm.py").path
+        let text = try output(of: "/usr/bin/env", ["python3", script, server.base])
+        #expect(text.contains(" 0 not explained; 0 explanations without a difference"), "\(text)")
+    }
+
     // MARK: - Rules and panels
 
     @Test("no rule and no panel asks for a series or a label that a scrape does not give")
