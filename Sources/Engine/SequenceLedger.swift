@@ -47,7 +47,6 @@ struct SequenceLedger {
         assign(.admission, until: queued)
     }
 
-    /// Those who were there in the meantime tell how long they have been accounted for.
     private mutating func assign(_ part: LatencyPart, until moment: Instant) {
         guard moment > accountedUntil else { return }
         parts[part] += moment.nanoseconds - accountedUntil.nanoseconds
