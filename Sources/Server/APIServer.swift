@@ -15,6 +15,7 @@ public final class APIServer: Sendable {
     private let state: ServiceState
     private let listener: HTTPListener
     private let router: Router
+    private let dashboard: DashboardEndpoints
     private let stopSignals: AsyncStream<Void>
     private let stopSignal: AsyncStream<Void>.Continuation
 
@@ -36,15 +37,25 @@ public final class APIServer: Sendable {
         let state = ServiceState(configuration: configuration)
         self.state = state
         var router = Router()
-        ServiceEndpoints(configuration: configuration, state: state, registry: metrics.registry).register(in: &router)
+        ServiceEndpoints(configuration: configuration, state: state, metrics: metrics).register(in: &router)
         GenerationEndpoints(configuration: configuration, state: state, metrics: metrics.requests, journal: journal)
             .register(in: &router)
         if configuration.enablesDebugEndpoints, let journal {
             DebugEndpoints(state: state, journal: journal).register(in: &router)
         }
+        dashboard = DashboardEndpoints(registry: metrics.registry, version: configuration.version)
+        dashboard.register(in: &router)
         self.router = router
         (stopSignals, stopSignal) = AsyncStream.makeStream(of: Void.self)
-        listener = try await HTTPListener(configuration: configuration)
+        let http: HTTPMetrics
+        do {
+            http = try HTTPMetrics(
+                routes: router.routes.map { HTTPMetrics.Route(method: $0.method.rawValue, path: $0.path) },
+                in: metrics.registry)
+        } catch {
+            throw .invalidMetrics(reason: "\(error)")
+        }
+        listener = try await HTTPListener(configuration: configuration, metrics: http)
     }
 
     /// The port that the system chose, if it was asked to; nil on a Unix socket.
@@ -67,6 +78,7 @@ public final class APIServer: Sendable {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await self.listener.run { await self.answer($0) } }
                 group.addTask { await self.logStatistics() }
+                group.addTask { await self.dashboard.collect() }
                 group.addTask {
                     for await _ in self.stopSignals {}
                     // Cancelled: the listener failed, and there is nobody left to wait for.

@@ -46,6 +46,7 @@ final class HTTPExchange: Sendable {
     private struct Account {
         var status = 0
         var followed: FollowedRequest?
+        var deliveryAction: (@Sendable () -> Void)?
     }
 
     let request: HTTPRequest
@@ -100,6 +101,20 @@ final class HTTPExchange: Sendable {
 
     func note(_ followed: FollowedRequest) {
         account.withLock { $0.followed = followed }
+    }
+
+    /// Has `action` called once the system has the last byte of the response, before anything that the client sends
+    /// after it is read. There is one action at a time.
+    func whenDelivered(_ action: @escaping @Sendable () -> Void) {
+        account.withLock { $0.deliveryAction = action }
+    }
+
+    func delivered() {
+        let action = account.withLock { account in
+            defer { account.deliveryAction = nil }
+            return account.deliveryAction
+        }
+        action?()
     }
 
     // MARK: - Writing

@@ -15,6 +15,9 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var backlog: Int32 = 2048
     public var connections = ConnectionLimits()
     public var requests = RequestLimits()
+    /// Names of the model that is going to be served; they tell while it loads which requests would be for it. None:
+    /// any may be.
+    public var modelNames: [String] = []
     /// `--max-num-queued-reqs`: sequences in flight, running ones too, above which requests are turned away.
     public var maxQueuedRequests = 1024
     /// `--shutdown-timeout`: how long running requests may go on after a signal to stop.
