@@ -62,9 +62,10 @@ enum ClientRules {
     static func failures(_ figures: ServerFigures) -> Finding? {
         let traffic = figures.traffic
         let all = traffic.succeeded + traffic.failed
-        guard traffic.failed >= 3, traffic.failed >= 0.05 * all else { return nil }
-        let aborted = traffic.finished["abort"] ?? 0, broken = traffic.finished["error"] ?? 0
         let refused = traffic.rejected.values.reduce(0, +)
+        // Those that are turned away are another rule's.
+        guard traffic.failed >= 3, traffic.failed >= 0.05 * all, refused < 0.9 * traffic.failed else { return nil }
+        let aborted = traffic.finished["abort"] ?? 0, broken = traffic.finished["error"] ?? 0
         return Finding(
             .failures, .trouble, impact: traffic.failed / all,
             """

@@ -33,14 +33,22 @@ enum EngineRules {
             let prefillShare = steps.prefillShare
         else { return nil }
         let delayed = latency.share(of: "others_prefill") ?? 0
-        let stalls = latency.tokenCount >= 20 && p99 >= 0.1 && p99 >= 3 * median
-        guard prefillShare >= 0.3, stalls || delayed >= 0.2 else { return nil }
+        // Now and then a token is late, or every one is, since no step is without a prompt.
+        let isUneven = latency.tokenCount >= 20 && p99 >= 0.1 && p99 >= 3 * median
+        let isAlwaysLate = latency.tokenCount >= 5 && median >= 0.25 && prefillShare >= 0.9
+        guard prefillShare >= 0.3, isUneven || isAlwaysLate || delayed >= 0.2 else { return nil }
+        let lost = isAlwaysLate ? prefillShare : mean > median ? 1 - median / mean : 0
         return Finding(
-            .longPrompts, .trouble, impact: max(mean > median ? 1 - median / mean : 0, delayed),
-            """
-            Long prompts hold up the others: a token usually takes \(Quantity(median, .seconds).text), but \
-            \(Quantity(p99, .seconds).text) when a prompt is computed in the same step.
-            """,
+            .longPrompts, .trouble, impact: max(lost, delayed),
+            isAlwaysLate
+                ? """
+                Long prompts hold up the others: a token takes \(Quantity(mean, .seconds).text), since prompts are \
+                computed in nearly every step.
+                """
+                : """
+                Long prompts hold up the others: a token usually takes \(Quantity(median, .seconds).text), but \
+                \(Quantity(p99, .seconds).text) when a prompt is computed in the same step.
+                """,
             evidence: [
                 Evidence("time between tokens, median", Quantity(median, .seconds), "vllm:inter_token_latency_seconds"),
                 Evidence("time between tokens, P99", Quantity(p99, .seconds), "vllm:inter_token_latency_seconds"),
@@ -140,7 +148,9 @@ enum EngineRules {
                     : Advice(
                         .raise, "the number of requests at a time",
                         "they share each reading of the weights: more tokens a second in all, at nearly the same pace"),
-                Advice(.set, "a smaller format of the weights", "4 bits instead of 8 or 16 are that much less to read"),
+                Advice(
+                    .use, "a smaller format of the weights",
+                    "if they have 8 or 16 bits: 4 are that much less to read"),
             ])
     }
 
@@ -154,7 +164,7 @@ enum EngineRules {
                 figures.busyEvidence, figures.batchEvidence, figures.promptEvidence, figures.throughputEvidence,
             ],
             advice: [
-                Advice(.set, "more cores (--threads) or another replica", "nothing else makes more tokens a second"),
+                Advice(.add, "more cores (--threads) or another replica", "nothing else makes more tokens a second"),
                 Advice(
                     .lower, "--max-num-seqs",
                     "if single clients' speed matters more than the sum: fewer share the cores"),

@@ -79,7 +79,9 @@ public struct Evidence: Sendable, Equatable {
 /// A change that helps.
 public struct Advice: Sendable, Equatable {
     public enum Direction: String, Sendable {
-        case raise, lower, set, look
+        case raise, lower, set, add, use
+        /// Not a setting, but where the cause is.
+        case look
     }
 
     public var direction: Direction

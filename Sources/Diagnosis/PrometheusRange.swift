@@ -65,7 +65,23 @@ public struct PrometheusRange: Sendable {
         return window
     }
 
+    /// The server's time, in an answer to the query `time()`.
+    public static func time(_ answer: [UInt8]) throws(DiagnosisError) -> Double {
+        guard let time = try data(answer)["result"]?.arrayValue?.first?.doubleValue, time.isFinite else {
+            throw .notPrometheus(reason: "no time")
+        }
+        return time
+    }
+
     private static func results(_ answer: [UInt8]) throws(DiagnosisError) -> [JSONValue] {
+        let data = try data(answer)
+        guard data["resultType"]?.stringValue == "matrix", let results = data["result"]?.arrayValue else {
+            throw .notPrometheus(reason: "no matrix")
+        }
+        return results
+    }
+
+    private static func data(_ answer: [UInt8]) throws(DiagnosisError) -> JSONValue {
         let document: JSONValue
         do throws(JSONError) {
             document = try JSONParser.parse(
@@ -74,10 +90,8 @@ public struct PrometheusRange: Sendable {
             throw .notPrometheus(reason: "\(error)")
         }
         if let message = document["error"]?.stringValue { throw .notPrometheus(reason: message) }
-        guard document["data"]?["resultType"]?.stringValue == "matrix",
-            let results = document["data"]?["result"]?.arrayValue
-        else { throw .notPrometheus(reason: "no matrix") }
-        return results
+        guard let data = document["data"] else { throw .notPrometheus(reason: "no data") }
+        return data
     }
 
     /// What is read of an answer at most.

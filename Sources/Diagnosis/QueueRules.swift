@@ -68,15 +68,16 @@ enum QueueRules {
             them cost little each: more tokens a second, somewhat slower ones
             """)
         let add = Advice(
-            .set, "more cores or another replica",
+            .add, "more cores or another replica",
             "the cores are busy as it is; more slots would only slow down everybody's tokens")
         let shed = Advice(
             .lower, "--max-num-queued-reqs", "clients hear at once (503, Retry-After) what they would wait for in vain")
         return Finding(
             .slots, .trouble, impact: max(queue.waitingShare, figures.latency.share(of: "queue_slots") ?? 0),
             """
-            All \(ServerFigures.about(limit)) slots are taken and \(ServerFigures.about(queue.waiting)) requests wait \
-            for one\(figures.cache.usage < 0.5 ? ", while most of the KV cache is free" : "").
+            \(limit < 1.5 ? "The only slot is" : "All \(ServerFigures.about(limit)) slots are") taken and \
+            \(ServerFigures.about(queue.waiting)) requests wait\
+            \(figures.cache.usage < 0.5 ? ", while most of the KV cache is free" : "").
             """,
             evidence: [
                 figures.waitingEvidence, figures.growthEvidence, figures.runningEvidence, figures.slotEvidence,
@@ -109,7 +110,7 @@ enum QueueRules {
                     .raise, "--max-num-batched-tokens",
                     "more prompts begin in one step; steps, and with them the gaps between tokens, grow longer"),
                 Advice(
-                    .set, "more cores or another replica",
+                    .add, "more cores or another replica",
                     "if the cores are busy as it is: prompts are mostly compute"),
             ])
     }
@@ -138,7 +139,7 @@ enum QueueRules {
             advice: [
                 figures.isBusy
                     ? Advice(
-                        .set, "another replica", "this one does what it can; a longer queue would only wait longer")
+                        .add, "another replica", "this one does what it can; a longer queue would only wait longer")
                     : nil,
                 Advice(
                     .raise, byTokens ? "--max-num-queued-tokens" : "--max-num-queued-reqs",

@@ -118,6 +118,6 @@ extension ServerFigures {
 
     /// A count as people say it.
     static func about(_ value: Double) -> String {
-        Quantity(value < 10 ? value : value.rounded(), .count).text
+        Quantity(value < 1 ? value : value.rounded(), .count).text
     }
 }

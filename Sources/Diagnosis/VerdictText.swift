@@ -11,8 +11,11 @@ public struct VerdictText: Sendable {
     public init(_ verdict: Verdict, source: String) {
         self.verdict = verdict
         let figures = verdict.figures
-        let names = [figures.model, figures.version.map { "pagoda \($0)" }].compactMap { $0 }
-        add(names.joined(separator: ", ") + "  \(Quantity(figures.seconds, .seconds).text) of \(source)")
+        // A served name may be a path.
+        let model = figures.model.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
+        let names = [model, figures.version.map { "pagoda \($0)" }].compactMap { $0 }
+        add("\(Quantity(figures.seconds, .seconds).text) of \(source)")
+        add(names.joined(separator: ", "))
         add("")
         add(verdict.headline)
         if figures.traffic.isRestarted { add("The server was restarted in this time.") }
@@ -51,12 +54,27 @@ public struct VerdictText: Sendable {
         for case (let name, let median?, let p99?) in latencies {
             parts.append("\(name) \(Quantity(median, .seconds).text), P99 \(Quantity(p99, .seconds).text)")
         }
-        add(parts.joined(separator: " · "))
-        let shares = figures.latency.parts.filter { figures.latency.partSum >= 0.1 && $0.value > 0 }
-            .sorted { $0.value > $1.value }.map { part in
-                "\(part.key) \(Quantity(part.value / figures.latency.partSum, .share).text)"
+        addList(parts)
+        guard figures.latency.partSum >= 0.1 else { return }
+        let shares = figures.latency.parts.mapValues { $0 / figures.latency.partSum }
+        let owners = shares.filter { $0.value >= 0.001 }.sorted { $0.value > $1.value }.map { part, share in
+            "\(part.split(separator: "_").joined(separator: " ")) \(Quantity(share, .share).text)"
+        }
+        addList(["latency by owner: " + (owners.first ?? "")] + owners.dropFirst())
+    }
+
+    /// One after the other, broken between them.
+    private mutating func addList(_ parts: [String]) {
+        var line = ""
+        for part in parts.map(Self.printable) {
+            if !line.isEmpty, line.count + 3 + part.count > Self.width {
+                lines.append(line)
+                line = part
+            } else {
+                line += line.isEmpty ? part : " · " + part
             }
-        if !shares.isEmpty { add("Latency by owner: " + shares.joined(separator: " · ")) }
+        }
+        lines.append(line)
     }
 
     private mutating func add(_ text: String, indentation: Int = 0, hanging: Int = 0, wraps: Bool = true) {

@@ -42,6 +42,15 @@ struct PrometheusRangeTests {
         #expect(try PrometheusRange("10s", instance: nil).step == 1)
     }
 
+    @Test("the server's own time is read")
+    func time() throws {
+        let answer = #"{"status":"success","data":{"resultType":"scalar","result":[1700000000.25,"1700000000.25"]}}"#
+        #expect(try PrometheusRange.time(Array(answer.utf8)) == 1_700_000_000.25)
+        for other in [#"{"data":{"result":[]}}"#, #"{"data":{"result":["x"]}}"#, #"{"data":[]}"#, "[]"] {
+            #expect(throws: DiagnosisError.self) { try PrometheusRange.time(Array(other.utf8)) }
+        }
+    }
+
     @Test("what is no range is refused", arguments: ["", "5", "m", "5x", "-5m", "0s", "nans", "infd", "999999999d"])
     func wrongRange(text: String) {
         #expect(throws: DiagnosisError.unknownRange(text)) { try PrometheusRange(text, instance: nil) }
@@ -59,7 +68,8 @@ struct PrometheusRangeTests {
         "other answers are refused with what they are",
         arguments: [
             ("<html>", "not Prometheus' HTTP API"), (#"{"status":"error","error":"bad"}"#, "(bad)"),
-            ("{}", "no matrix"), (#"{"data":{"resultType":"matrix","result":[]}}"#, "longer --range"),
+            ("{}", "no data"), (#"{"data":{"resultType":"scalar","result":[1,"1"]}}"#, "no matrix"),
+            (#"{"data":{"resultType":"matrix","result":[]}}"#, "longer --range"),
             (
                 #"{"data":{"resultType":"matrix","result":[{"metric":{"__name__":"a"},"values":[[1,"x"],[2],3]}]}}"#,
                 "longer --range"

@@ -164,6 +164,16 @@ struct RuleTests {
             ])
     }
 
+    @Test("tokens that are always late, since every step has a prompt in it, mean long prompts too")
+    func endlessPrompts() throws {
+        var scrapes = Scrapes()
+        scrapes.busy(steps: 5, sequences: 4, multiplyAdds: 860e9, bytes: 1e9)
+        scrapes.counter("pagoda_step_tokens_total{kind=\"prefill\"}", 10_000)
+        scrapes.histogram("vllm:inter_token_latency_seconds", bounds: [0.1, 1, 2.5], each: [(2, 20)])
+        let main = try scrapes.verdict.main
+        #expect(main.limit == .longPrompts && main.sentence.contains("in nearly every step"))
+    }
+
     @Test("even tokens beside prompts are no trouble")
     func evenTokens() throws {
         var scrapes = Scrapes()

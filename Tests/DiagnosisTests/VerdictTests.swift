@@ -37,11 +37,11 @@ struct VerdictTests {
         scrapes.counter("pagoda_request_seconds_total{part=\"decode\"}", 30)
         scrapes.counter("pagoda_request_seconds_total{part=\"queue_blocks\"}", 10)
         let lines = try text(scrapes).split(separator: "\n", omittingEmptySubsequences: false)
-        #expect(lines[2].hasPrefix("Limited by KV cache space. 14 requests wait for KV blocks"))
+        #expect(lines[3].hasPrefix("Limited by KV cache space. 14 requests wait for KV blocks"))
         #expect(lines.contains("1. KV cache space (trouble)"))
         #expect(lines.contains("   requests waiting        14"))
         #expect(lines.contains { $0.hasPrefix("   → raise --kv-cache-memory-bytes: ") })
-        #expect(lines.contains("Latency by owner: decode 75 % · queue_blocks 25 %"))
+        #expect(lines.contains("latency by owner: decode 75 % · queue blocks 25 %"))
         #expect(lines.allSatisfy { $0.count <= 100 })
     }
 
