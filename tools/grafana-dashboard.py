@@ -226,7 +226,7 @@ def panels():
         ],
         stacked=True)
     board.lines(
-        "Step", "A step's whole time.", "s", quantiles("pagoda_step_seconds"))
+        "Step", "A step's whole time.", "s", quantiles("pagoda_step_duration_seconds"))
     board.lines(
         "Multiply-adds", "Of what this machine was measured to reach.", "percentunit",
         [(selector("instance:pagoda_multiply_adds:share5m"), "{{instance}}")])

@@ -3,7 +3,7 @@
 public import Engine
 public import Primitives
 import Synchronization
-public import Telemetry
+import Telemetry
 
 /// Turns an engine's reports into metrics; each report is one update, which a scrape sees as a whole or not at all.
 ///

@@ -82,7 +82,7 @@ struct EngineSeries: Sendable {
         }
         phaseSeconds = phases
         stepSeconds = try registry.histogram(
-            "pagoda_step_seconds", help: "Time of a whole step.", buckets: HistogramBuckets.stepTime)
+            "pagoda_step_duration_seconds", help: "Time of a whole step.", buckets: HistogramBuckets.stepTime)
         idleSeconds = try registry.counter(
             "pagoda_engine_idle_seconds_total", help: "Time that the engine's thread slept for want of work.")
         let tokens = "Tokens computed: of prompts (recomputed ones too) and of decoding sequences."

@@ -4,6 +4,7 @@ import Engine
 import EngineTesting
 import Models
 import Primitives
+import Sampling
 import Testing
 
 @Suite("Latency ledger", .timeLimit(.minutes(5)))

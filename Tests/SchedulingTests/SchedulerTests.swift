@@ -70,9 +70,9 @@ struct SchedulerTests {
         try bench.step()
         #expect(bench.batch.waitingCause == .slots)
 
-        bench = Bench(blockCount: 5)
-        _ = try bench.submit(12)
-        _ = try bench.submit(12)
+        bench = Bench(blockCount: 6)
+        _ = try bench.submit(14)
+        _ = try bench.submit(14)
         try bench.step()
         #expect(bench.batch.waitingCause == .blocks)
 
@@ -83,8 +83,8 @@ struct SchedulerTests {
         #expect(bench.batch.waitingCause == .tokenBudget)
         // Whoever was preempted waits for blocks, and everybody behind it.
         bench = Bench(blockCount: 2)
-        _ = try bench.submit(4, maximumTokens: 4)
-        _ = try bench.submit(4, maximumTokens: 4)
+        _ = try bench.submit(4, maximumTokens: 5)
+        _ = try bench.submit(4, maximumTokens: 5)
         try bench.step()
         #expect(bench.batch.waitingCause == nil)
         try bench.step()

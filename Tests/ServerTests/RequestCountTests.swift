@@ -201,7 +201,7 @@ private func expectSums(in scrape: [String: Double]) {
     #expect(sum("vllm:request_decode_time_seconds_count{") == sum("vllm:e2e_request_latency_seconds_count{"))
     #expect(
         scrape[#"vllm_request_count{status="SUCCESS"}"#] == scrape["vllm_request_latency_seconds_count"])
-    #expect(scrape["pagoda_steps_total"] == scrape["pagoda_step_seconds_count"])
+    #expect(scrape["pagoda_steps_total"] == scrape["pagoda_step_duration_seconds_count"])
     expectParts(in: scrape)
 }
 
