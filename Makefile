@@ -26,6 +26,7 @@ test: ## Fetch what the tests need, build and run them all
 	tools/stage.sh "larger model" tools/fetch-model.sh qwen-0.5b
 	tools/stage.sh "template and vocabulary corpus" tools/fetch-template-corpus.sh
 	tools/stage.sh "python client" tools/python-client.sh
+	tools/stage.sh "prometheus" tools/fetch-prometheus.sh
 	tools/static-libraries.sh
 	tools/stage.sh "build" $(SWIFT) build -c release --build-tests
 	tools/stage.sh "tests" $(SWIFT) test -c release --skip-build --no-parallel --skip $(HEAVY)

@@ -14,6 +14,8 @@ let cSettings: [CSetting] = [
 ]
 
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
@@ -41,8 +43,8 @@ let extraTestDependencies: [String: [Target.Dependency]] = [
     "Engine": ["EngineTesting"],
     "Evaluation": ["EngineTesting", "JSON"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
-    "Observability": ["EngineTesting", "Models"],
-    "Server": ["EngineTesting", "Engine", "Models", "Tokenization"],
+    "Observability": ["EngineTesting", "Models", "TraceTesting"],
+    "Server": ["EngineTesting", "Engine", "Models", "Tokenization", "TraceTesting"],
 ]
 
 /// Parts of Foundation that its static library leaves to the linker (some packages use it), and the folder where
@@ -60,12 +62,13 @@ let fixtures: [String: [String]] = Dictionary(
     .map { ($0, ["Fixtures"]) })
 
 var targets: [Target] = [
-    .target(name: "CPlatform", cSettings: cSettings),
+    .target(name: "CPlatform", cSettings: cSettings, linkerSettings: [.linkedLibrary("z")]),
     .target(name: "CKernels", cSettings: cSettings),
 ]
 targets += room("Primitives")
 targets += room("JSON")
-targets += room("Telemetry")
+targets += room("Diagnosis", "JSON")
+targets += room("Telemetry", packages: [metrics])
 targets += room("Kernels", "CKernels")
 targets += room("ModelFiles", "JSON")
 targets += room("Tokenization", "JSON", "Primitives")
@@ -78,29 +81,33 @@ targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primit
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room("Evaluation", "Models", "Kernels", "Tokenization", "Primitives")
-targets += room("Observability", "Engine", "Telemetry", "Primitives", packages: [log])
 targets += room(
-    "Server", "Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives",
+    "Observability", "Engine", "Telemetry", "JSON", "Primitives", packages: [log, tracing, httpClient] + nio)
+targets += room(
+    "Server", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON", "Primitives",
+    "CPlatform",
     packages: [log] + nio)
 targets += room("LoadTesting", "JSON", "Primitives", packages: [httpClient] + nio)
 targets += room("Benchmarking", "Engine", "LoadTesting", "Sampling", "JSON", "Primitives")
 targets += room(
     "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
     "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
-    "LoadTesting", "Benchmarking",
+    "LoadTesting", "Benchmarking", "Diagnosis",
     packages: [argumentParser, log, httpClient] + nio)
 targets += [
     .executableTarget(
         name: "pagoda", dependencies: ["PagodaCLI"], swiftSettings: features,
         linkerSettings: [.unsafeFlags(["-static-stdlib"] + staticLibraries)]),
     .testTarget(name: "ArchitectureTests", swiftSettings: features),
+    .testTarget(name: "DeploymentTests", swiftSettings: features),
     .testTarget(
         name: "EndToEndTests",
         dependencies: [
             "Engine", "EngineTesting", "Generation", "JSON", "Kernels", "ModelFiles", "Models", "Observability",
-            "Primitives", "Sampling", "Telemetry", httpClient,
+            "Primitives", "Sampling", "Telemetry", "TraceTesting", httpClient,
         ] + nio,
-        exclude: ["client.py"], swiftSettings: features),
+        exclude: ["client.py", "Fixtures"], swiftSettings: features),
+    .target(name: "TraceTesting", dependencies: nio, swiftSettings: features),
     .target(
         name: "EngineTesting",
         dependencies: ["Engine", "Models", "ModelFiles", "Kernels", "Scheduling", "Sampling", "Primitives"],
@@ -112,6 +119,8 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", exact: "1.7.3"),
+        .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     ],

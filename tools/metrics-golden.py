@@ -1,56 +1,26 @@
 #!/usr/bin/env python3
-"""Records what vLLM and Prometheus' Python client expose, as golden files for the tests of the metrics.
+"""Records what vLLM exposes, as golden files for the tests of the metrics.
 
-Needs a Python in which vLLM and prometheus_client are installed; vLLM is only parsed, not run. Usage:
+Needs a Python in which vLLM and prometheus_client are installed; vLLM is only parsed, not run. Without vLLM the recorded
+vllm-metrics.txt stands for it. Usage:
 
     python tools/metrics-golden.py
 
-writes Tests/TelemetryTests/Fixtures/{numbers,exposition,openmetrics}.txt and
-Tests/ObservabilityTests/Fixtures/{vllm-metrics,initial-exposition}.txt.
+writes Tests/ObservabilityTests/Fixtures/{vllm-metrics,initial-exposition}.txt. How metrics are written is recorded by
+exposition-golden.py.
 """
 
 import ast
 import importlib.util
 import itertools
 import pathlib
-import random
-import struct
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import generate_latest
-from prometheus_client.openmetrics.exposition import ALLOWUTF8
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.utils import floatToGoString
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAX_MODEL_LENGTH = 4096
-
-
-def numbers():
-    """Bit patterns of doubles and their text."""
-    chosen = [0.0, -0.0, 1.0, -1.0, 0.1, 0.005, 1e-4, 9.9e-5, 1e-5, 1.5e-7, 999999.0, 1e6, 1000001.5, -1234567.0]
-    chosen += [123456789.0, 1e15, 9.5e15, 9007199254740993.0, 1e16, -1e16, 1.7e300, 5e-324, 2560.0, 7680.0, 1e22]
-    chosen += [float("inf"), float("-inf"), float("nan"), 1e99, 1e100, 1e-100]
-    generator = random.Random(1)
-    chosen += [generator.uniform(-1, 1) * 10 ** generator.randint(-8, 20) for _ in range(300)]
-    chosen += [float(generator.randrange(10**k)) for k in range(1, 19) for _ in range(5)]
-    return "".join(f"{struct.unpack('>Q', struct.pack('>d', v))[0]:016x} {floatToGoString(v)}\n" for v in chosen)
-
-
-def small_registry():
-    """The metrics that Tests/TelemetryTests builds as well."""
-    disable_created_metrics()
-    registry = CollectorRegistry()
-    requests = Counter("requests_total", 'Requests, "quoted" \\ and\nbroken.', ["method", "code"], registry=registry)
-    requests.labels("get", "200").inc(3)
-    requests.labels('p"o\\s\nt', "ü").inc()
-    Gauge("zone:temperature", "Degrees.", registry=registry).set(-1234567.5)
-    histogram = Histogram(
-        "wait_seconds", "Waiting.", ["model_name", "engine"], buckets=[0.001, 0.5, 1, 10000000], registry=registry)
-    for value in [0.0005, 0.001, 0.0010001, 0.75, 1, 5e6, 2e7]:
-        histogram.labels("m", "0").observe(value)
-    Histogram("tokens_total", "Ends as a counter.", buckets=[1, 8], registry=registry).observe(3)
-    return registry
 
 
 def vllm_metrics():
@@ -58,14 +28,17 @@ def vllm_metrics():
     package = pathlib.Path(importlib.util.find_spec("vllm").submodule_search_locations[0])
     buckets = {}
     exec(compile((package / "v1/metrics/buckets.py").read_text(), "buckets.py", "exec"), buckets)
-    tree = ast.parse((package / "v1/metrics/loggers.py").read_text())
+    sources = ["v1/metrics/loggers.py", "v1/metrics/perf.py"]
+    tree = ast.Module([ast.parse((package / source).read_text()) for source in sources], [])
     families = {}
     metrics = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             if getattr(node.value.func, "id", "") == "histogram_buckets":
                 families[node.targets[0].id] = node.value.args[0].value
-    for node in sorted((n for n in ast.walk(tree) if isinstance(n, ast.Call)), key=lambda n: n.lineno):
+    calls = [n for part in tree.body for n in sorted(
+        (n for n in ast.walk(part) if isinstance(n, ast.Call)), key=lambda n: n.lineno)]
+    for node in calls:
         kind = getattr(node.func, "attr", "")
         if kind not in ("_gauge_cls", "_counter_cls", "_histogram_cls"):
             continue
@@ -76,13 +49,27 @@ def vllm_metrics():
         labels = ["model_name", "engine"] if "labelnames" in ast.unparse(options["labelnames"]) else []
         labels += [part.value for part in ast.walk(options["labelnames"]) if isinstance(part, ast.Constant)]
         kind = kind.split("_")[1]
-        exposed = name.value + ("_total" if kind == "counter" else "")
+        suffix = "_total" if kind == "counter" and not name.value.endswith("_total") else ""
+        exposed = name.value + suffix
         help_text = ast.literal_eval(options["documentation"])
         bounds = []
         if kind == "histogram":
             family = families[options["buckets"].id]
             bounds = buckets["histogram_buckets"](family, max_model_len=MAX_MODEL_LENGTH)
         metrics[exposed] = (kind, labels, help_text, bounds)
+    return metrics
+
+
+def recorded_metrics(path):
+    """The same, from the file that `described` wrote."""
+    metrics = {}
+    for line in path.read_text().splitlines():
+        fields = line.split("\t")
+        if fields[0]:
+            name, kind, labels, help_text = fields
+            metrics[name] = (kind, [label for label in labels.split(",") if label], help_text, [])
+        else:
+            metrics[name] = metrics[name][:3] + ([float(bound) for bound in fields[1].split()[:-1]],)
     return metrics
 
 
@@ -96,21 +83,36 @@ def described(metrics):
     return "\n".join(lines) + "\n"
 
 
+LABEL_VALUES = {
+    "model_name": ["m"], "engine": ["0"], "finished_reason": ["stop", "length", "abort", "error", "repetition"],
+    "sleep_state": ["awake", "weights_offloaded", "discard_all"],
+}
+REASONS = {
+    "num_requests_waiting_by_reason": ["capacity", "deferred"],
+    "admission_rejections_total": ["max_num_queued_reqs", "max_num_queued_tokens"],
+}
+SOURCES = {
+    "prompt_tokens_by_source_total": ["local_compute", "local_cache_hit", "external_kv_transfer"],
+    "prompt_tokens_cached_by_source_total": ["device", "host", "p2p", "disk", "external_unspecified"],
+}
+
+
 def add_vllm(registry, metrics, names):
     """Registers vLLM's metrics of these names as vLLM does, for a model called m."""
-    reasons = ["stop", "length", "abort", "error", "repetition"]
-    values = {"model_name": ["m"], "engine": ["0"], "finished_reason": reasons}
     for name in names.split():
+        values = LABEL_VALUES | {"reason": REASONS.get(name), "source": SOURCES.get(name)}
         kind, labels, help_text, bounds = metrics["vllm:" + name]
         options = {"buckets": bounds} if kind == "histogram" else {}
         make = {"gauge": Gauge, "counter": Counter, "histogram": Histogram}[kind]
         metric = make("vllm:" + name, help_text, labels, registry=registry, **options)
         for chosen in itertools.product(*(values[label] for label in labels)):
-            metric.labels(*chosen)
+            child = metric.labels(*chosen)
+            if "awake" in chosen:
+                child.set(1)
 
 
 def initial_exposition(metrics):
-    """What a server without a request exposes, but for the process's own metrics."""
+    """What a server without a request exposes under names that begin with vllm."""
     disable_created_metrics()
     registry = CollectorRegistry()
     # Python's client would add _total to this counter.
@@ -124,46 +126,41 @@ def initial_exposition(metrics):
     Gauge("vllm_gpu_cache_usage_ratio", "used share of the KV cache on the device, 0 to 1", registry=registry)
     Gauge("vllm_running_requests", "requests being processed", registry=registry)
     Gauge("vllm_waiting_requests", "requests in the queue", registry=registry)
-    add_vllm(registry, metrics, "num_requests_running num_requests_waiting kv_cache_usage_perc")
-    add_vllm(registry, metrics, "num_preemptions_total prompt_tokens_total generation_tokens_total")
-    add_vllm(registry, metrics, "request_success_total request_prompt_tokens request_generation_tokens")
+    add_vllm(registry, metrics, "num_requests_running num_requests_waiting num_requests_waiting_by_reason")
+    add_vllm(registry, metrics, "engine_sleep_state kv_cache_usage_perc")
+    add_vllm(registry, metrics, "prefix_cache_queries_total prefix_cache_hits_total")
+    add_vllm(registry, metrics, "external_prefix_cache_queries_total external_prefix_cache_hits_total")
+    add_vllm(registry, metrics, "mm_cache_queries_total mm_cache_hits_total num_preemptions_total")
+    add_vllm(registry, metrics, "prompt_tokens_total prompt_tokens_by_source_total prompt_tokens_cached_total")
+    add_vllm(registry, metrics, "prompt_tokens_cached_by_source_total generation_tokens_total")
+    add_vllm(registry, metrics, "request_success_total estimated_flops_per_gpu_total")
+    add_vllm(registry, metrics, "estimated_read_bytes_per_gpu_total estimated_write_bytes_per_gpu_total")
+    add_vllm(registry, metrics, "request_prompt_tokens request_generation_tokens")
     add_vllm(registry, metrics, "iteration_tokens_total request_max_num_generation_tokens request_params_n")
-    add_vllm(registry, metrics, "request_params_max_tokens request_num_preemptions time_to_first_token_seconds")
+    add_vllm(registry, metrics, "request_params_max_tokens time_to_first_token_seconds")
     add_vllm(registry, metrics, "inter_token_latency_seconds request_time_per_output_token_seconds")
     add_vllm(registry, metrics, "e2e_request_latency_seconds request_queue_time_seconds")
     add_vllm(registry, metrics, "request_inference_time_seconds request_prefill_time_seconds")
-    add_vllm(registry, metrics, "request_decode_time_seconds")
+    add_vllm(registry, metrics, "request_decode_time_seconds request_num_preemptions")
+    add_vllm(registry, metrics, "request_prefill_kv_computed_tokens")
     cache = {
         "engine": "0", "block_size": "16", "cache_dtype": "float16", "enable_prefix_caching": "False",
-        "kv_cache_size_tokens": "1600", "num_cpu_blocks": "None", "num_gpu_blocks": "100",
+        "is_attention_free": "False", "kv_cache_size_tokens": "1600", "num_cpu_blocks": "None", "num_gpu_blocks": "100",
         "num_gpu_blocks_override": "None", "sliding_window": "None",
     }
     info = Gauge(
         "vllm:cache_config_info", "Information of the LLMEngine CacheConfig", list(cache), registry=registry)
     info.labels(**cache).set(1)
-    received = "Sequences taken in by the engine; the sum of finished, running and waiting ones."
-    Counter("pagoda_requests_received_total", received, registry=registry)
-    chunk = "Most prompt tokens that one sequence had in one step so far."
-    Gauge("pagoda_prefill_chunk_tokens_max", chunk, registry=registry)
-    blocks = Gauge("pagoda_kv_blocks", "Blocks of the KV cache by state.", ["state"], registry=registry)
-    blocks.labels("used").set(0)
-    blocks.labels("free").set(100)
-    utilisation = "Tokens held in used KV blocks divided by their token slots, 0 to 1; 1 if no block is used."
-    Gauge("pagoda_kv_utilisation_ratio", utilisation, registry=registry).set(1)
-    build = "Version of the program and the instruction set that its kernels use."
-    Gauge("pagoda_build_info", build, ["version", "isa"], registry=registry).labels("1.2.3", "avx2").set(1)
+    add_vllm(registry, metrics, "admission_rejections_total")
     return text + generate_latest(registry).decode()
 
 
 def main():
-    telemetry = ROOT / "Tests/TelemetryTests/Fixtures"
-    observability = ROOT / "Tests/ObservabilityTests/Fixtures"
-    (telemetry / "numbers.txt").write_text(numbers())
-    (telemetry / "exposition.txt").write_bytes(generate_latest(small_registry()))
-    (telemetry / "openmetrics.txt").write_bytes(generate_openmetrics(small_registry(), escaping=ALLOWUTF8))
-    metrics = vllm_metrics()
-    (observability / "vllm-metrics.txt").write_text(described(metrics))
-    (observability / "initial-exposition.txt").write_text(initial_exposition(metrics))
+    fixtures = ROOT / "Tests/ObservabilityTests/Fixtures"
+    recorded = fixtures / "vllm-metrics.txt"
+    metrics = vllm_metrics() if importlib.util.find_spec("vllm") else recorded_metrics(recorded)
+    recorded.write_text(described(metrics))
+    (fixtures / "initial-exposition.txt").write_text(initial_exposition(metrics))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ public final class StepRecorder: EngineObserver {
     public func stepEnded(_ step: borrowing StepStatistics) {
         let timing = StepTiming(
             endedAt: step.endedAt, prefillTokenCount: step.prefillTokenCount, decodeTokenCount: step.decodeTokenCount,
-            generatedTokenCount: step.generatedTokenCount, firstTokenCount: step.timesToFirstToken.count,
+            generatedTokenCount: step.generatedTokenCount, firstTokenCount: step.firstTokens.count,
             preemptionCount: step.preemptionCount)
         let finishedCount = step.finished.count
         let failedCount = step.finished.count { $0.reason != .length }

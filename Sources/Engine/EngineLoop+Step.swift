@@ -13,11 +13,14 @@ extension EngineLoop {
         buildForwardBatch()
         noteSchedule(at: planned)
         let begun = Instant.now()
-        statistics.scheduleSeconds = begun.seconds(since: planned)
+        // What the step's commands took is part of planning it.
+        statistics.scheduleSeconds = begun.seconds(since: statistics.startedAt)
         do throws(ExecutionError) {
             try executor.execute(forward, into: logits)
         } catch {
-            statistics.forwardSeconds = Instant.now().seconds(since: begun)
+            let failed = Instant.now()
+            drawn = failed
+            statistics.forwardSeconds = failed.seconds(since: begun)
             return stepFailed()
         }
         stepSucceeded()
@@ -26,7 +29,9 @@ extension EngineLoop {
         sampleRows()
         scheduler.commit(batch)
         let drawn = Instant.now()
+        self.drawn = drawn
         statistics.sampleSeconds = drawn.seconds(since: computed)
+        noteStep(from: planned, to: drawn)
         for draw in draws {
             record(draw, at: drawn)
         }
@@ -64,22 +69,53 @@ extension EngineLoop {
     }
 
     private func noteSchedule(at now: Instant) {
+        queueClock.advance(to: now, cause: batch.waitingCause)
         statistics.preemptionCount = batch.preempted.count
+        for sequence in batch.preempted {
+            guard let owner = owners[sequence.index] else { continue }
+            owner.run.sequences[owner.choice].ledger.preempt(at: now)
+        }
         for sequence in batch.admitted {
             guard let owner = owners[sequence.index] else { continue }
+            owner.run.sequences[owner.choice].ledger.admit(at: now, queueClock)
             // Samples run from the moment their prompt does.
             for choice in owner.run.sequences.indices where owner.run.sequences[choice].scheduled == nil {
                 owner.run.sequences[choice].scheduled = now
             }
         }
+        for run in newcomers where run.sequences[0].scheduled == nil && !run.sequences[0].hasEnded {
+            run.sequences[0].ledger.wait(at: now, for: batch.waitingCause ?? .tokenBudget, queueClock)
+        }
+        newcomers.removeAll(keepingCapacity: true)
+        statistics.sequenceCount = batch.entries.count
+        statistics.logitRowCount = batch.logitRowCount
         for entry in batch.entries {
             guard let owner = owners[entry.sequence.index] else { continue }
-            if entry.count == 1, entry.start >= owner.run.request.promptTokenIDs.count {
+            // The row of position p attends to p + 1 tokens.
+            statistics.attendedTokenCount += (entry.start + 1 + entry.end) * entry.count / 2
+            statistics.contextTokenCount += entry.end
+            if isDecode(entry, of: owner.run) {
                 statistics.decodeTokenCount += 1
             } else {
                 statistics.prefillTokenCount += entry.count
                 statistics.largestPrefillChunk = max(statistics.largestPrefillChunk, entry.count)
             }
+        }
+    }
+
+    private func isDecode(_ entry: Batch.Entry, of run: RequestRun) -> Bool {
+        entry.count == 1 && entry.start >= run.request.promptTokenIDs.count
+    }
+
+    /// Writes down for every sequence of the step what its time went to.
+    private func noteStep(from planned: Instant, to drawn: Instant) {
+        let shares = shareEstimator.shares(
+            started: planned, ended: drawn, prefillRows: statistics.prefillTokenCount,
+            decodeRows: statistics.decodeTokenCount)
+        for entry in batch.entries {
+            guard let owner = owners[entry.sequence.index] else { continue }
+            let isDecode = isDecode(entry, of: owner.run)
+            owner.run.sequences[owner.choice].ledger.note(entry, isDecode: isDecode, in: shares)
         }
     }
 
@@ -154,8 +190,13 @@ extension EngineLoop {
         if let last = run.sequences[choice].lastToken {
             statistics.interTokenLatencies.append(now.seconds(since: last))
         } else {
+            // Up to here the time was its prompt's, which the first sample has written down.
+            run.sequences[choice].ledger = run.sequences[0].ledger
             run.sequences[choice].firstToken = now
-            statistics.timesToFirstToken.append(now.seconds(since: run.request.arrival))
+            run.sequences[choice].firstTokenParts = run.sequences[choice].ledger.parts
+            let origin = run.request.origin
+            statistics.firstTokens.append(FirstToken(seconds: now.seconds(since: origin.arrival), trace: origin.trace))
+            statistics.firstTokenParts += run.sequences[choice].ledger.parts
             statistics.promptTokenCount += run.request.promptTokenIDs.count
         }
         run.sequences[choice].lastToken = now
@@ -174,19 +215,5 @@ extension SequenceRequest {
         sampleCount = request.sampleCount
         priority = request.priority
         wantsPromptLogits = request.promptLogprobCount != nil
-    }
-}
-
-extension StepStatistics {
-    /// Empties it for a new step, keeping the memory of its lists.
-    mutating func begin(at now: Instant) {
-        var latencies = (timesToFirstToken, interTokenLatencies, finished)
-        self = StepStatistics()
-        latencies.0.removeAll(keepingCapacity: true)
-        latencies.1.removeAll(keepingCapacity: true)
-        latencies.2.removeAll(keepingCapacity: true)
-        (timesToFirstToken, interTokenLatencies, finished) = latencies
-        startedAt = now
-        endedAt = now
     }
 }

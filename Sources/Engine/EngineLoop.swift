@@ -31,11 +31,18 @@ final class EngineLoop {
     /// By handle index.
     var owners: [Owner?] = []
     var statistics = StepStatistics()
+    var queueClock = QueueClock()
+    var shareEstimator = StepShareEstimator()
+    /// Requests that came since the last step was planned.
+    var newcomers: [RequestRun] = []
     private let observer: (any EngineObserver)?
     private var runs: [UInt64: RequestRun] = [:]
     /// Requests with undelivered events.
     private var newsworthy: [RequestRun] = []
     private var failedStepCount = 0
+    /// When the tokens of the step under way were drawn, and the time spent on publishing since the last report.
+    var drawn: Instant?
+    private var unreportedSeconds = 0.0
 
     // Reused between steps.
     var batch = Batch()
@@ -96,6 +103,8 @@ final class EngineLoop {
             accept(submission)
         case .cancel(let ticket):
             if let run = runs[ticket] { finishAll(run, reason: .abort) }
+        case .inspect(let answer):
+            answer(sequencesInFlight())
         case .finish(let ticket, let choice, let reason):
             guard let run = runs[ticket], run.sequences.indices.contains(choice) else { return }
             // Without a token there is no text to have a stop string, and its siblings may still need its prompt.
@@ -108,10 +117,12 @@ final class EngineLoop {
         guard let handles = try? scheduler.submit(SequenceRequest(request), at: submission.queued) else {
             // `InferenceEngine.submit` has checked the same limits, so that this is only for completeness.
             let lost = (0..<request.sampleCount).map { EngineEvent.finished(choice: $0, .error, stopTokenID: nil) }
-            return submission.queue.deliver(lost, endingCount: request.sampleCount)
+            let endings = (0..<request.sampleCount).map { ChoiceEnd(choice: $0, moment: submission.queued) }
+            return submission.queue.deliver(lost, endings: endings)
         }
         let run = RequestRun(submission, handles: handles, maxModelLength: limits.maxModelLength)
         runs[submission.queue.ticket] = run
+        newcomers.append(run)
         for (choice, handle) in handles.enumerated() {
             while owners.count <= handle.index { owners.append(nil) }
             owners[handle.index] = Owner(run: run, choice: choice)
@@ -136,8 +147,9 @@ final class EngineLoop {
         run.sequences[owner.choice].hasEnded = true
         statistics.finished.append(
             run.statistics(
-                of: owner.choice, reason: reason, preemptionCount: scheduler.preemptionCount(of: handle),
-                finished: now))
+                of: owner.choice, reason: reason, preemptionCount: scheduler.preemptionCount(of: handle), at: now,
+                queueClock))
+        run.noteEnd(of: owner.choice, at: now)
         scheduler.finish(handle)
         owners[handle.index] = nil
         tell(run, .finished(choice: owner.choice, reason, stopTokenID: stopTokenID))
@@ -164,6 +176,16 @@ final class EngineLoop {
 
     // MARK: - Reports
 
+    private func sequencesInFlight() -> [SequenceStatistics] {
+        let now = Instant.now()
+        return runs.sorted { $0.key < $1.key }.flatMap { _, run in
+            run.sequences.indices.filter { !run.sequences[$0].hasEnded }.map { choice in
+                let count = scheduler.preemptionCount(of: run.sequences[choice].handle)
+                return run.statistics(of: choice, reason: nil, preemptionCount: count, at: now, queueClock)
+            }
+        }
+    }
+
     func tell(_ run: RequestRun, _ event: EngineEvent) {
         if !run.hasNews { newsworthy.append(run) }
         run.append(event)
@@ -176,15 +198,20 @@ final class EngineLoop {
     /// First the observer, then the clients: whoever has an answer finds it in the metrics.
     private func report() {
         statistics.endedAt = .now()
+        let published = statistics.endedAt.seconds(since: drawn ?? statistics.startedAt)
+        statistics.publishSeconds = published + unreportedSeconds
+        drawn = nil
         statistics.runningCount = scheduler.runningCount
         statistics.waitingCount = scheduler.waitingCount
         statistics.blockCount = limits.blockCount
         statistics.usedBlockCount = scheduler.usedBlockCount
+        statistics.waitingCause = statistics.waitingCount > 0 ? batch.waitingCause.map { LatencyPart($0) } : nil
         statistics.cachedTokenCount = scheduler.cachedTokenCount
         observer?.stepEnded(statistics)
         for run in newsworthy {
             run.deliver()
         }
         newsworthy.removeAll(keepingCapacity: true)
+        unreportedSeconds = Instant.now().seconds(since: statistics.endedAt)
     }
 }

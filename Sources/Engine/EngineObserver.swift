@@ -8,85 +8,88 @@ public protocol EngineObserver: AnyObject, Sendable {
     func stepEnded(_ step: borrowing StepStatistics)
 }
 
+/// The first token of a sequence.
+public struct FirstToken: Sendable, Equatable {
+    /// Since its arrival.
+    public var seconds: Double
+    /// The trace of its request, if it has one.
+    public var trace: TraceID?
+
+    public init(seconds: Double, trace: TraceID? = nil) {
+        self.seconds = seconds
+        self.trace = trace
+    }
+}
+
 /// One step: what ran, what changed, and the queues afterwards.
 ///
 /// All counts are of sequences (a request with n samples is n), as vLLM counts.
 public struct StepStatistics: Sendable {
     public var startedAt = Instant(nanoseconds: 0)
     public var endedAt = Instant(nanoseconds: 0)
-    /// Seconds of `startedAt…endedAt` by phase.
+    /// Seconds by phase. Together with the time that the engine slept (`EngineStatus.idleSeconds`) they are all of its
+    /// thread's time: `publishSeconds` holds what came after the report before, too.
     public var scheduleSeconds = 0.0
     public var forwardSeconds = 0.0
     public var sampleSeconds = 0.0
+    public var publishSeconds = 0.0
 
     /// Sequences taken in since the step before.
     public var arrivedCount = 0
     /// After the step.
     public var runningCount = 0
     public var waitingCount = 0
+    /// Why the head of the queue was not admitted, and nobody behind it: one of the queue's parts. Nil: nobody waits.
+    public var waitingCause: LatencyPart?
 
+    /// Sequences computed; 0: no step took place.
+    public var sequenceCount = 0
     /// Rows computed: prompt tokens (recomputed ones too) and tokens of decoding sequences.
     public var prefillTokenCount = 0
     public var decodeTokenCount = 0
+    /// Rows whose logits were computed.
+    public var logitRowCount = 0
+    /// Summed over all rows: tokens that the row attends to, itself included.
+    public var attendedTokenCount = 0
+    /// Summed over all sequences computed: tokens in the cache at the end of the step, read once at least.
+    public var contextTokenCount = 0
     /// The largest number of rows one sequence had in this step beyond a decode's single row; 0 without prefill.
     public var largestPrefillChunk = 0
-    /// Prompt lengths of sequences that got their first token in this step, summed.
+    /// Prompt lengths of sequences that got their first token in this step, summed, and the part of it found cached.
     public var promptTokenCount = 0
+    public var cachedPromptTokenCount = 0
     /// Tokens sampled in this step.
     public var generatedTokenCount = 0
     public var preemptionCount = 0
+    /// Prompt tokens of sequences first admitted that were looked up in the prefix cache, and those found.
+    public var prefixQueryTokenCount = 0
+    public var prefixHitTokenCount = 0
 
     public var blockCount = 0
     public var usedBlockCount = 0
     /// Tokens held in used blocks, shared ones counted once.
     public var cachedTokenCount = 0
 
-    /// For each sequence that got its first token in this step, seconds since its arrival.
-    public var timesToFirstToken: [Double] = []
+    /// For each sequence that got its first token in this step.
+    public var firstTokens: [FirstToken] = []
+    /// Of those together: the time since arrival, split among its owners.
+    public var firstTokenParts = LatencyParts()
     /// For each other sequence that got tokens, seconds since its token before.
     public var interTokenLatencies: [Double] = []
     /// Sequences that ended in this step or were aborted before it.
     public var finished: [SequenceStatistics] = []
 
     public init() {}
-}
 
-/// The whole life of one sequence, told when it ends.
-public struct SequenceStatistics: Sendable {
-    public var request: RequestID
-    public var choice: Int
-    public var reason: FinishReason
-    public var promptTokenCount: Int
-    public var generatedTokenCount: Int
-    public var sampleCount: Int
-    public var maximumTokens: Int
-    public var preemptionCount: Int
-    /// When the client's request came in, the engine took it, it first ran, had its first and last token, and ended.
-    public var arrival: Instant
-    public var queued: Instant
-    public var scheduled: Instant?
-    public var firstToken: Instant?
-    public var lastToken: Instant?
-    public var finished: Instant
-
-    public init(
-        request: RequestID, choice: Int, reason: FinishReason, promptTokenCount: Int, generatedTokenCount: Int,
-        sampleCount: Int, maximumTokens: Int, preemptionCount: Int, arrival: Instant, queued: Instant,
-        scheduled: Instant?, firstToken: Instant?, lastToken: Instant?, finished: Instant
-    ) {
-        self.request = request
-        self.choice = choice
-        self.reason = reason
-        self.promptTokenCount = promptTokenCount
-        self.generatedTokenCount = generatedTokenCount
-        self.sampleCount = sampleCount
-        self.maximumTokens = maximumTokens
-        self.preemptionCount = preemptionCount
-        self.arrival = arrival
-        self.queued = queued
-        self.scheduled = scheduled
-        self.firstToken = firstToken
-        self.lastToken = lastToken
-        self.finished = finished
+    /// Empties it for a new step, keeping the memory of its lists.
+    mutating func begin(at now: Instant) {
+        var lists = (firstTokens, interTokenLatencies, finished)
+        self = StepStatistics()
+        lists.0.removeAll(keepingCapacity: true)
+        lists.1.removeAll(keepingCapacity: true)
+        lists.2.removeAll(keepingCapacity: true)
+        (firstTokens, interTokenLatencies, finished) = lists
+        startedAt = now
+        endedAt = now
     }
 }

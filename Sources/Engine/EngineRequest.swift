@@ -15,13 +15,15 @@ public struct EngineRequest: Sendable {
     public var priority = 0
     /// Nil: none; 0: only the prompt token's own; k: the k most likely ones as well.
     public var promptLogprobCount: Int?
-    /// When the client's request came in; TTFT and latency count from here.
-    public var arrival: Instant
+    public var origin: RequestOrigin
 
-    public init(id: RequestID, promptTokenIDs: [TokenID], parameters: SamplingParameters, arrival: Instant = .now()) {
+    public init(
+        id: RequestID, promptTokenIDs: [TokenID], parameters: SamplingParameters,
+        origin: RequestOrigin = RequestOrigin()
+    ) {
         self.id = id
         self.promptTokenIDs = promptTokenIDs
         self.parameters = parameters
-        self.arrival = arrival
+        self.origin = origin
     }
 }

@@ -17,4 +17,6 @@ public struct EngineStatus: Sendable, Equatable {
     public var heartbeat: Instant
     /// Something is running, queued or just submitted.
     public var hasWork: Bool
+    /// Seconds that the engine has slept since it began, for want of work; up to now, if it sleeps now.
+    public var idleSeconds: Double
 }

@@ -30,6 +30,12 @@ public struct EventStream: AsyncSequence, Sendable {
     }
 }
 
+/// A choice's end, and when it was.
+struct ChoiceEnd: Sendable {
+    var choice: Int
+    var moment: Instant
+}
+
 /// The two ends of a stream. The engine appends under a lock and never waits for the reader, who can't fall further
 /// behind than the tokens its request may have.
 final class EventQueue: Sendable {
@@ -46,6 +52,8 @@ final class EventQueue: Sendable {
         var pending: [EngineEvent] = []
         var reader: Reader?
         var openChoiceCount: Int
+        /// By choice.
+        var endings: [Instant?]
         /// The reader was cancelled and nobody will ask again.
         var isAbandoned = false
     }
@@ -59,15 +67,19 @@ final class EventQueue: Sendable {
         self.ticket = ticket
         self.mailbox = mailbox
         self.choiceCount = choiceCount
-        state = Mutex(State(openChoiceCount: choiceCount))
+        let endings = [Instant?](repeating: nil, count: max(0, choiceCount))
+        state = Mutex(State(openChoiceCount: choiceCount, endings: endings))
     }
 
     // MARK: - The engine's end
 
-    /// Hands over a step's events, of which `endingCount` end a choice.
-    func deliver(_ events: [EngineEvent], endingCount: Int) {
+    /// Hands over a step's events, and which choices they end.
+    func deliver(_ events: [EngineEvent], endings: [ChoiceEnd]) {
         let (reader, pending) = state.withLock { state -> (Reader?, [EngineEvent]) in
-            state.openChoiceCount -= endingCount
+            state.openChoiceCount -= endings.count
+            for end in endings where state.endings.indices.contains(end.choice) {
+                state.endings[end.choice] = end.moment
+            }
             guard !state.isAbandoned else { return (nil, []) }
             state.pending.append(contentsOf: events)
             guard let reader = state.reader else { return (nil, []) }
@@ -130,6 +142,11 @@ final class EventQueue: Sendable {
 
     func finish(choice: Int, reason: FinishReason) {
         if hasOpenChoices { mailbox.post(.finish(ticket: ticket, choice: choice, reason: reason)) }
+    }
+
+    /// When each choice ended; nil for those that go on.
+    var endings: [Instant?] {
+        state.withLock { $0.endings }
     }
 
     private var hasOpenChoices: Bool {

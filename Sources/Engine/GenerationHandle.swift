@@ -16,6 +16,9 @@ public final class GenerationHandle: Sendable {
         cancel()
     }
 
+    /// When the engine ended each choice, by choice; nil for those that go on.
+    public var endings: [Instant?] { events.queue.endings }
+
     /// Ends all choices before the next step, with `.abort`. Harmless after the end.
     public func cancel() {
         events.queue.cancel()

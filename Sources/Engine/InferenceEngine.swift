@@ -56,4 +56,12 @@ public final class InferenceEngine: Sendable {
     }
 
     public var status: EngineStatus { mailbox.status }
+
+    /// Every sequence that has not ended, in order of arrival, as of the engine's next step.
+    public func sequencesInFlight() async -> [SequenceStatistics] {
+        await withCheckedContinuation { continuation in
+            let isTaken = mailbox.post(.inspect { continuation.resume(returning: $0) })
+            if !isTaken { continuation.resume(returning: []) }
+        }
+    }
 }

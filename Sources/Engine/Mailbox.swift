@@ -9,6 +9,8 @@ enum Command: Sendable {
     case submit(Submission)
     case cancel(ticket: UInt64)
     case finish(ticket: UInt64, choice: Int, reason: FinishReason)
+    /// Wants to know every sequence there is.
+    case inspect(@Sendable ([SequenceStatistics]) -> Void)
 }
 
 struct Submission: Sendable {
@@ -24,7 +26,10 @@ final class Mailbox: Sendable {
         var nextTicket: UInt64 = 0
         /// When the engine has to end; set once it shuts down.
         var deadline: Instant?
-        var isAsleep = false
+        /// Since when the engine has slept; nil while it is awake.
+        var asleepSince: Instant?
+        /// All its sleep before that.
+        var idleSeconds = 0.0
         var hasEnded = false
         var isFailing = false
         var heartbeat = Instant.now()
@@ -52,13 +57,16 @@ final class Mailbox: Sendable {
         return queue
     }
 
-    func post(_ command: Command) {
-        let mustWake = state.withLock { state in
-            guard !state.hasEnded else { return false }
+    /// - Returns: false if the engine has ended, and the command was not taken.
+    @discardableResult
+    func post(_ command: Command) -> Bool {
+        let (isTaken, mustWake) = state.withLock { state -> (Bool, Bool) in
+            guard !state.hasEnded else { return (false, false) }
             state.commands.append(command)
-            return Self.takeAlarm(&state)
+            return (true, Self.takeAlarm(&state))
         }
         if mustWake { alarm.signal() }
+        return isTaken
     }
 
     /// Refuses new work from now on and has the engine end at `deadline`, or as soon as its work is done.
@@ -86,17 +94,21 @@ final class Mailbox: Sendable {
                 if state.hasEnded { .stopped } else if state.deadline != nil { .draining } else if state.isFailing {
                     .failed
                 } else { .running }
+            let asleepSeconds = state.asleepSince.map { Instant.now().seconds(since: $0) } ?? 0
             return EngineStatus(
-                phase: phase, heartbeat: state.heartbeat, hasWork: state.hasWork || !state.commands.isEmpty)
+                phase: phase, heartbeat: state.heartbeat, hasWork: state.hasWork || !state.commands.isEmpty,
+                idleSeconds: state.idleSeconds + asleepSeconds)
         }
     }
 
     private static func takeAlarm(_ state: inout State) -> Bool {
-        let wasAsleep = state.isAsleep
-        state.isAsleep = false
+        guard let asleepSince = state.asleepSince else { return false }
+        let now = Instant.now()
+        state.asleepSince = nil
+        state.idleSeconds += now.seconds(since: asleepSince)
         // Who has slept is not late.
-        if wasAsleep { state.heartbeat = .now() }
-        return wasAsleep
+        state.heartbeat = now
+        return true
     }
 
     // MARK: - The engine's end
@@ -114,7 +126,7 @@ final class Mailbox: Sendable {
                 state.hasWork = hasWork || !commands.isEmpty
                 if let deadline = state.deadline, deadline <= now || !state.hasWork { return false }
                 if state.hasWork { return true }
-                state.isAsleep = true
+                state.asleepSince = now
                 return nil
             }
             if let goesOn { return goesOn }
@@ -124,13 +136,16 @@ final class Mailbox: Sendable {
 
     /// Marks the thread as ended and wakes those who wait for it.
     func end() {
-        let waiters = state.withLock { state in
+        let (waiters, commands) = state.withLock { state in
             state.hasEnded = true
             state.hasWork = false
-            let waiters = state.endWaiters
+            let left = (state.endWaiters, state.commands)
             state.endWaiters = []
             state.commands = []
-            return waiters
+            return left
+        }
+        for case .inspect(let answer) in commands {
+            answer([])
         }
         for waiter in waiters {
             waiter.resume()

@@ -13,7 +13,15 @@ struct SequenceRun {
     var scheduled: Instant?
     var firstToken: Instant?
     var lastToken: Instant?
+    /// Its own from its first token on; until then the first sample's stands for all.
+    var ledger: SequenceLedger
+    var firstTokenParts: LatencyParts?
     var hasEnded = false
+
+    init(handle: SequenceHandle, ledger: SequenceLedger) {
+        self.handle = handle
+        self.ledger = ledger
+    }
 }
 
 /// A request from submission to the end of its last choice. Belongs to the engine's thread.
@@ -27,9 +35,9 @@ final class RequestRun {
     var openCount: Int
     /// Of the prompt's tokens from the second on, as far as computed.
     var promptLogprobs: [PositionLogprobs] = []
-    /// This step's events, and how many of them end a choice.
+    /// This step's events, and the choices that they end.
     private var outbox: [EngineEvent] = []
-    private var endingCount = 0
+    private var endings: [ChoiceEnd] = []
 
     init(_ submission: Submission, handles: [SequenceHandle], maxModelLength: Int) {
         request = submission.request
@@ -38,7 +46,10 @@ final class RequestRun {
         stopRule = StopRule(
             parameters: request.parameters, promptTokenCount: request.promptTokenIDs.count,
             maxModelLength: maxModelLength)
-        sequences = handles.map { SequenceRun(handle: $0) }
+        // What came before its own arrival can't be told apart from after it.
+        let arrival = min(submission.request.origin.arrival, submission.queued)
+        let ledger = SequenceLedger(arrival: arrival, queued: submission.queued)
+        sequences = handles.map { SequenceRun(handle: $0, ledger: ledger) }
         openCount = handles.count
     }
 
@@ -47,13 +58,16 @@ final class RequestRun {
 
     func append(_ event: EngineEvent) {
         outbox.append(event)
-        if case .finished = event { endingCount += 1 }
+    }
+
+    func noteEnd(of choice: Int, at now: Instant) {
+        endings.append(ChoiceEnd(choice: choice, moment: now))
     }
 
     func deliver() {
-        queue.deliver(outbox, endingCount: endingCount)
+        queue.deliver(outbox, endings: endings)
         outbox.removeAll(keepingCapacity: true)
-        endingCount = 0
+        endings.removeAll(keepingCapacity: true)
     }
 
     /// The token at `position` of sample `choice`.
@@ -63,15 +77,32 @@ final class RequestRun {
             ? request.promptTokenIDs[position] : sequences[choice].output[position - promptCount]
     }
 
+    /// The sample whose ledger has the time of sample `choice`.
+    func ledgerIndex(of choice: Int) -> Int {
+        sequences[choice].firstToken == nil ? 0 : choice
+    }
+
+    /// The life of a sample that ends `now` with `reason`, or goes on.
     func statistics(
-        of choice: Int, reason: FinishReason, preemptionCount: Int, finished: Instant
+        of choice: Int, reason: FinishReason?, preemptionCount: Int, at now: Instant, _ clock: QueueClock
     ) -> SequenceStatistics {
         let sequence = sequences[choice]
-        return SequenceStatistics(
+        var ledger = sequences[ledgerIndex(of: choice)].ledger
+        ledger.close(at: now, clock)
+        var statistics = SequenceStatistics(
             request: request.id, choice: choice, reason: reason, promptTokenCount: request.promptTokenIDs.count,
             generatedTokenCount: sequence.output.count, sampleCount: request.sampleCount,
             maximumTokens: request.parameters.maximumTokens, preemptionCount: preemptionCount,
-            arrival: request.arrival, queued: queued, scheduled: sequence.scheduled,
-            firstToken: sequence.firstToken, lastToken: sequence.lastToken, finished: finished)
+            arrival: request.origin.arrival, queued: queued, scheduled: sequence.scheduled,
+            firstToken: sequence.firstToken, lastToken: sequence.lastToken, finished: now)
+        statistics.origin = request.origin
+        statistics.phase = reason == nil ? ledger.phase : .ended
+        statistics.temperature = request.parameters.temperature
+        statistics.topP = request.parameters.topP
+        statistics.parts = ledger.parts
+        statistics.firstTokenParts = sequence.firstTokenParts
+        statistics.prefillChunks = ledger.chunks
+        statistics.preemptions = ledger.preemptions
+        return statistics
     }
 }

@@ -1,7 +1,7 @@
 // A generation under way: the engine's tokens, read as text.
 
 import Engine
-import Primitives
+public import Primitives
 import Sampling
 import Tokenization
 
@@ -25,6 +25,9 @@ public struct TextGeneration: AsyncSequence, Sendable {
 
     public var promptTokenCount: Int { prepared.promptTokenIDs.count }
     public var choiceCount: Int { prepared.request.sampleCount }
+
+    /// When the engine ended each choice, by choice; nil for those that go on.
+    public var endings: [Instant?] { handle.endings }
 
     /// Ends all choices as soon as the engine can, with `.abort`; the sequence goes on to its end.
     public func cancel() {

@@ -8,6 +8,9 @@ import Tokenization
 
 /// A request that has passed every check but the engine's own.
 public struct PreparedGeneration: Sendable {
+    /// By what the engine will know it.
+    public var id: RequestID { engineRequest.id }
+    public var sampleCount: Int { request.sampleCount }
     public let promptTokenIDs: [TokenID]
     /// What `echo` gives back.
     public let promptText: String
@@ -34,6 +37,13 @@ public final class TextGenerator: Sendable {
     }
 
     // MARK: - The engine's state
+
+    public var engineStatus: EngineStatus { engine.status }
+
+    /// Every sequence that the engine has, in order of arrival, as of its next step.
+    public func sequencesInFlight() async -> [SequenceStatistics] {
+        await engine.sequencesInFlight()
+    }
 
     /// Whether the engine works, as far as can be seen: one that has work must have come round lately.
     public func isHealthy(stallTimeout: Duration, now: Instant = .now()) -> Bool {
@@ -71,7 +81,9 @@ public final class TextGenerator: Sendable {
     // MARK: - Generation
 
     /// Renders, tokenises and checks; takes a while for a long prompt, and does not need the engine.
-    public func prepare(_ request: GenerationRequest, arrival: Instant) throws(GenerationError) -> PreparedGeneration {
+    public func prepare(
+        _ request: GenerationRequest, origin: RequestOrigin = RequestOrigin()
+    ) throws(GenerationError) -> PreparedGeneration {
         try checkVocabulary(of: request)
         var encoded = try model.encode(
             request.prompt, addsSpecialTokens: request.addsSpecialTokens,
@@ -80,7 +92,7 @@ public final class TextGenerator: Sendable {
         let parameters = try parameters(of: request, promptCount: encoded.tokenIDs.count)
         let id = RequestID(lastRequestID.wrappingAdd(1, ordering: .relaxed).newValue)
         var engineRequest = EngineRequest(
-            id: id, promptTokenIDs: encoded.tokenIDs, parameters: parameters, arrival: arrival)
+            id: id, promptTokenIDs: encoded.tokenIDs, parameters: parameters, origin: origin)
         engineRequest.sampleCount = request.sampleCount
         engineRequest.priority = request.priority
         engineRequest.promptLogprobCount = request.promptLogprobCount.map(logprobCount)

@@ -46,15 +46,62 @@ public struct MachineLimits: Sendable {
         }
         var peaks: [Peak: Double] = [:]
         for peak in Peak.allCases {
-            let rate = best(of: 40, pool) { worker in
-                var sink: Int32 = 0
-                let count = pg_peak_run(set.code, peak.code, 20_000, &sink)
-                sinks[worker.index, 0] += Float(sink & 1)
-                return Double(count)
-            }
+            let rate = best(of: 40, peak, set, sinks: sinks, pool)
             if rate > 0 { peaks[peak] = rate }
         }
         return MachineLimits(readBandwidth: read, peaks: peaks)
+    }
+
+    /// What the machine can do at best for these weights, in some tens of milliseconds: how fast the workers read them
+    /// from where they are, in bytes a second, and the peak of the multiply-adds that their form needs (0 where no
+    /// measurement is written for the instruction set).
+    public static func measuredRates(
+        for matrices: [PackedMatrix], _ set: InstructionSet, pool: WorkerPool
+    ) throws(KernelError) -> (multiplyAdds: Double, readBandwidth: Double) {
+        guard let first = matrices.first else { return (0, 0) }
+        let arena = Arena()
+        let sinks = try FloatMatrix(rows: pool.workerCount, columns: 16, in: arena, purpose: "results")
+        // Pieces that are larger than a core's caches, in turn: what lies in a shared cache between two steps lies there
+        // in this, too.
+        var pieces: [[PackedMatrix]] = [[]]
+        for matrix in matrices {
+            if pieces[pieces.count - 1].reduce(0, { $0 + $1.byteCount }) >= 64 << 20 { pieces.append([]) }
+            pieces[pieces.count - 1].append(matrix)
+        }
+        let clock = ContinuousClock()
+        let deadline = clock.now + .milliseconds(30)
+        var bandwidth = 0.0
+        for round in 0..<16 where round < 3 || clock.now < deadline {
+            bandwidth = max(bandwidth, readRate(of: pieces[round % pieces.count], sinks: sinks, pool))
+        }
+        let peak = best(of: 8, first.peak, set, sinks: sinks, pool)
+        withExtendedLifetime(arena) {}
+        return (peak, bandwidth)
+    }
+
+    private static func readRate(of matrices: [PackedMatrix], sinks: FloatMatrix, _ pool: WorkerPool) -> Double {
+        let byteCount = matrices.reduce(0) { $0 + $1.byteCount }
+        let duration = ContinuousClock().measure {
+            pool.run { worker in
+                for matrix in matrices {
+                    let share = matrix.byteCount / pool.workerCount / 512 * 512
+                    let sum = pg_peak_read(matrix.panel(0) + worker.index * share, Int64(share))
+                    sinks[worker.index, 0] += Float(sum & 1)
+                }
+            }
+        }
+        return Double(byteCount) / max(1e-9, duration / .seconds(1))
+    }
+
+    private static func best(
+        of rounds: Int, _ peak: Peak, _ set: InstructionSet, sinks: FloatMatrix, _ pool: WorkerPool
+    ) -> Double {
+        best(of: rounds, pool) { worker in
+            var sink: Int32 = 0
+            let count = pg_peak_run(set.code, peak.code, 20_000, &sink)
+            sinks[worker.index, 0] += Float(sink & 1)
+            return Double(count)
+        }
     }
 
     /// Operations a second of all workers together, in the best of `rounds` runs of a body that tells how many it did.

@@ -32,6 +32,15 @@ public struct PackedMatrix: @unchecked Sendable {
     /// Whether products read the 8-bit form of the activations.
     public var usesQuantizedActivations: Bool { form > Int32(PG_FORM_BF16.rawValue) }
 
+    /// Which of the machine's peaks bounds products of large batches.
+    var peak: MachineLimits.Peak {
+        switch form {
+        case Int32(PG_FORM_F32.rawValue), Int32(PG_FORM_F16.rawValue), Int32(PG_FORM_BF16.rawValue): .float32
+        case Int32(PG_FORM_Q4_G32.rawValue), Int32(PG_FORM_Q4Z_G32.rawValue): .int4
+        default: .int8
+        }
+    }
+
     func panel(_ index: Int) -> UnsafeMutablePointer<UInt8> {
         precondition(index >= 0 && index < panelCount, "panel out of range")
         return panels + index * panelBytes

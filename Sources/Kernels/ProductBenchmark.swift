@@ -54,13 +54,7 @@ public struct ProductBenchmark {
     }
 
     /// Which of the machine's peaks bounds this product in a large batch.
-    public var peak: MachineLimits.Peak {
-        switch copies[0].form {
-        case Int32(PG_FORM_F32.rawValue), Int32(PG_FORM_F16.rawValue), Int32(PG_FORM_BF16.rawValue): .float32
-        case Int32(PG_FORM_Q4_G32.rawValue), Int32(PG_FORM_Q4Z_G32.rawValue): .int4
-        default: .int8
-        }
-    }
+    public var peak: MachineLimits.Peak { copies[0].peak }
 
     /// Seconds of one product with `batch` tokens: the median of `rounds`, each a pass over the copies (a large batch
     /// visits a few of them).

@@ -34,8 +34,8 @@ public final class LocalExecutor: Executor {
     public let weightBytes: Int
 
     private let arena: Arena
-    private let pool: WorkerPool
-    private let decoder: Decoder
+    let pool: WorkerPool
+    let decoder: Decoder
     private let maximumModelLength: Int
     private var plan: AttentionPlan
 

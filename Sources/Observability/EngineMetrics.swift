@@ -3,9 +3,9 @@
 public import Engine
 public import Primitives
 import Synchronization
-public import Telemetry
+import Telemetry
 
-/// Turns an engine's reports into metrics; each report is one update of the registry, seen as a whole or not at all.
+/// Turns an engine's reports into metrics; each report is one update, which a scrape sees as a whole or not at all.
 ///
 /// What is observed when is vLLM's (vllm/v1/metrics/stats.py), except that ended sequences are always counted, also
 /// those whose client went away. Times of requests are observed for those alone that came to their natural end.
@@ -17,54 +17,96 @@ public final class EngineMetrics: EngineObserver {
         var isWhole = true
     }
 
+    /// What the engine's thread needs; nobody else takes the lock once there are steps.
     private struct State {
-        var throughput = ThroughputWindow()
         var openRequests: [RequestID: OpenRequest] = [:]
+        var costs = CostModel()
     }
 
     private let registry: MetricRegistry
-    private let series: EngineSeries
+    /// The engine's thread's own, so that it waits for nobody.
+    private let recorder: MetricRecorder
+    private let promised: PromisedGauges
+    private let vllm: VLLMSeries
+    let series: EngineSeries
+    private let tenants: TenantSeries
     private let blockSize: Int
     private let state = Mutex(State())
+    private let throughput = ThroughputWindow()
+    /// Nil until there is an engine.
+    private let status = Mutex<(@Sendable () -> EngineStatus)?>(nil)
 
     /// - Parameter clock: what a scrape takes for now.
-    public init(
-        _ configuration: MetricsConfiguration, in registry: MetricRegistry,
-        clock: @escaping @Sendable () -> Instant = { .now() }
+    init(
+        _ configuration: MetricsConfiguration, promised: PromisedGauges, tenants: TenantSeries,
+        in registry: MetricRegistry, clock: @escaping @Sendable () -> Instant
     ) throws(MetricError) {
         self.registry = registry
+        self.promised = promised
+        self.tenants = tenants
+        vllm = try VLLMSeries(configuration, in: registry)
         series = try EngineSeries(configuration, in: registry)
         blockSize = configuration.blockSize
+        recorder = registry.makeRecorder()
         let series = series
-        registry.update { values in
+        recorder.update { values in
             values.set(series.freeBlocks, to: Double(configuration.blockCount))
             values.set(series.cacheUtilisation, to: 1)
         }
         registry.beforeScrape { [weak self] registry in
-            guard let self else { return }
-            let tokenCount = state.withLock { $0.throughput.lastFullSecond(at: clock()) }
-            registry.update { $0.set(series.generationThroughput, to: Double(tokenCount)) }
+            self?.refresh(registry, at: clock())
         }
+    }
+
+    /// What changes without a report.
+    private func refresh(_ registry: MetricRegistry, at now: Instant) {
+        let tokenCount = throughput.lastFullSecond(at: now)
+        let askStatus = status.withLock { $0 }
+        let status = askStatus?()
+        registry.update { values in
+            values.set(promised.generationThroughput, to: Double(tokenCount))
+            guard let status else { return }
+            let age = status.hasWork ? Instant.now().seconds(since: status.heartbeat) : 0
+            values.set(series.heartbeatAge, to: age)
+            values.raise(series.idleSeconds, to: status.idleSeconds)
+        }
+    }
+
+    // MARK: - What is known once the model is there
+
+    /// How to tell a step's work from its batch; before the first step.
+    public func setCosts(_ costs: CostModel) {
+        state.withLock { $0.costs = costs }
+    }
+
+    public func setMachineRates(_ rates: MachineRates) {
+        registry.update { values in
+            values.set(series.machineMultiplyAdds, to: rates.multiplyAddsPerSecond)
+            values.set(series.machineReadBytes, to: rates.readBytesPerSecond)
+        }
+    }
+
+    /// - Parameter status: asked at every scrape; must not block.
+    public func watch(_ status: @escaping @Sendable () -> EngineStatus) {
+        self.status.withLock { $0 = status }
     }
 
     // MARK: - EngineObserver
 
     public func stepEnded(_ step: borrowing StepStatistics) {
         let step = copy step
-        let endedRequests = state.withLock { state in
-            state.throughput.add(step.generatedTokenCount, at: step.endedAt)
-            return step.finished.compactMap { Self.note($0, in: &state.openRequests) }
+        throughput.add(step.generatedTokenCount, at: step.endedAt)
+        let (endedRequests, costs) = state.withLock { state in
+            (step.finished.compactMap { Self.note($0, in: &state.openRequests) }, state.costs)
         }
-        registry.update { values in
+        recorder.update { values in
             setGauges(step, &values)
             count(step, &values)
-            for sequence in step.finished {
-                if let counter = series.finished(sequence.reason) { values.increment(counter) }
-                if Self.isNatural(sequence.reason) { observe(sequence, &values) }
-            }
+            if step.sequenceCount > 0 { countWork(step, costs, &values) }
+            for sequence in step.finished { count(sequence, &values) }
             for request in endedRequests {
-                values.observe(Double(request.sampleCount), in: series.requestSampleCount)
-                values.observe(Double(request.longest), in: series.requestMaxGenerationTokens)
+                values.observe(Double(request.sampleCount), in: vllm.requestSampleCount)
+                values.observe(Double(request.longest), in: vllm.requestMaxGenerationTokens)
             }
         }
     }
@@ -72,9 +114,13 @@ public final class EngineMetrics: EngineObserver {
     private func setGauges(_ step: StepStatistics, _ values: inout MetricValues) {
         let usage = step.blockCount > 0 ? Double(step.usedBlockCount) / Double(step.blockCount) : 0
         let slots = Double(step.usedBlockCount) * Double(blockSize)
-        for gauge in [series.running, series.requestsRunning] { values.set(gauge, to: Double(step.runningCount)) }
-        for gauge in [series.waiting, series.requestsWaiting] { values.set(gauge, to: Double(step.waitingCount)) }
-        for gauge in [series.cacheUsageRatio, series.cacheUsage] { values.set(gauge, to: usage) }
+        values.set(promised.running, to: Double(step.runningCount))
+        values.set(vllm.running, to: Double(step.runningCount))
+        values.set(promised.waiting, to: Double(step.waitingCount))
+        values.set(vllm.waiting, to: Double(step.waitingCount))
+        values.set(vllm.waitingForCapacity, to: Double(step.waitingCount))
+        values.set(promised.cacheUsageRatio, to: usage)
+        values.set(vllm.cacheUsage, to: usage)
         values.set(series.usedBlocks, to: Double(step.usedBlockCount))
         values.set(series.freeBlocks, to: Double(step.blockCount - step.usedBlockCount))
         values.set(series.cacheUtilisation, to: slots > 0 ? Double(step.cachedTokenCount) / slots : 1)
@@ -83,44 +129,88 @@ public final class EngineMetrics: EngineObserver {
     }
 
     private func count(_ step: StepStatistics, _ values: inout MetricValues) {
+        let computedCount = step.promptTokenCount - step.cachedPromptTokenCount
         values.increment(series.received, by: Double(step.arrivedCount))
-        values.increment(series.promptTokens, by: Double(step.promptTokenCount))
-        values.increment(series.generationTokens, by: Double(step.generatedTokenCount))
-        values.increment(series.preemptions, by: Double(step.preemptionCount))
+        values.increment(vllm.promptTokens, by: Double(step.promptTokenCount))
+        values.increment(vllm.computedPromptTokens, by: Double(computedCount))
+        for counter in vllm.cachedPromptTokens {
+            values.increment(counter, by: Double(step.cachedPromptTokenCount))
+        }
+        values.increment(vllm.prefixQueries, by: Double(step.prefixQueryTokenCount))
+        values.increment(vllm.prefixHits, by: Double(step.prefixHitTokenCount))
+        values.increment(vllm.cachedTokensFromDevice, by: Double(step.prefixHitTokenCount))
+        values.increment(vllm.generationTokens, by: Double(step.generatedTokenCount))
+        values.increment(vllm.preemptions, by: Double(step.preemptionCount))
         // A prompt's tokens count in the step of its first output token, however many chunks it took.
         if step.generatedTokenCount > 0 {
-            values.observe(Double(step.promptTokenCount + step.generatedTokenCount), in: series.iterationTokens)
+            values.observe(Double(computedCount + step.generatedTokenCount), in: vllm.iterationTokens)
         }
-        for seconds in step.timesToFirstToken { values.observe(seconds, in: series.timeToFirstToken) }
-        for seconds in step.interTokenLatencies { values.observe(seconds, in: series.interTokenLatency) }
+        for token in step.firstTokens {
+            values.observe(token.seconds, in: vllm.timeToFirstToken, trace: ExemplarTrace(token.trace))
+        }
+        for seconds in step.interTokenLatencies { values.observe(seconds, in: vllm.interTokenLatency) }
+        series.firstTokenParts.add(step.firstTokenParts, to: &values)
+        series.add(step, to: &values)
+    }
+
+    private func countWork(_ step: StepStatistics, _ costs: CostModel, _ values: inout MetricValues) {
+        values.increment(series.steps)
+        values.observe(step.endedAt.seconds(since: step.startedAt), in: series.stepSeconds)
+        values.observe(Double(step.sequenceCount), in: series.stepSequences)
+        values.increment(series.prefillTokens, by: Double(step.prefillTokenCount))
+        values.increment(series.decodeTokens, by: Double(step.decodeTokenCount))
+        let multiplyAdds = costs.multiplyAdds(of: step), readBytes = costs.readBytes(of: step)
+        values.increment(series.multiplyAdds, by: multiplyAdds)
+        values.increment(series.memoryReadBytes, by: readBytes)
+        values.increment(vllm.floatingPointOperations, by: 2 * multiplyAdds)
+        values.increment(vllm.readBytes, by: readBytes)
+        values.increment(vllm.writtenBytes, by: costs.writtenBytes(of: step))
     }
 
     // MARK: - Ended sequences
 
-    private static func isNatural(_ reason: FinishReason) -> Bool {
+    private static func isNatural(_ reason: FinishReason?) -> Bool {
         switch reason {
         case .stop, .length: true
-        case .abort, .error: false
+        case .abort, .error, nil: false
         }
     }
 
+    private func count(_ sequence: SequenceStatistics, _ values: inout MetricValues) {
+        if let reason = sequence.reason {
+            for counter in [vllm.finished(reason), series.finished(reason)] {
+                if let counter { values.increment(counter) }
+            }
+        }
+        series.requestParts.add(sequence.parts, to: &values)
+        values.increment(series.requestWhole, by: Double(sequence.parts.total) * 1e-9)
+        tenants.count(
+            promptTokens: sequence.promptTokenCount, generatedTokens: sequence.generatedTokenCount,
+            of: sequence.origin.tenant, in: &values)
+        if Self.isNatural(sequence.reason) { observe(sequence, &values) }
+    }
+
     private func observe(_ sequence: SequenceStatistics, _ values: inout MetricValues) {
-        values.observe(Double(sequence.promptTokenCount), in: series.requestPromptTokens)
-        values.observe(Double(sequence.generatedTokenCount), in: series.requestGenerationTokens)
-        values.observe(Double(sequence.maximumTokens), in: series.requestMaximumTokens)
-        values.observe(Double(sequence.preemptionCount), in: series.requestPreemptions)
-        values.observe(sequence.finished.seconds(since: sequence.arrival), in: series.endToEndLatency)
+        let computedCount = sequence.promptTokenCount - sequence.cachedPromptTokenCount
+        values.observe(Double(computedCount), in: vllm.requestComputedTokens)
+        values.observe(Double(sequence.promptTokenCount), in: vllm.requestPromptTokens)
+        values.observe(Double(sequence.generatedTokenCount), in: vllm.requestGenerationTokens)
+        values.observe(Double(sequence.maximumTokens), in: vllm.requestMaximumTokens)
+        values.observe(Double(sequence.preemptionCount), in: vllm.requestPreemptions)
+        values.observe(
+            sequence.finished.seconds(since: sequence.arrival), in: vllm.endToEndLatency,
+            trace: ExemplarTrace(sequence.origin.trace))
         guard let scheduled = sequence.scheduled, let first = sequence.firstToken, let last = sequence.lastToken else {
             return
         }
         let decodeTime = last.seconds(since: first)
-        values.observe(scheduled.seconds(since: sequence.queued), in: series.queueTime)
-        values.observe(first.seconds(since: scheduled), in: series.prefillTime)
-        values.observe(decodeTime, in: series.decodeTime)
-        values.observe(last.seconds(since: scheduled), in: series.inferenceTime)
+        values.observe(scheduled.seconds(since: sequence.queued), in: vllm.queueTime)
+        values.observe(first.seconds(since: scheduled), in: vllm.prefillTime)
+        values.observe(decodeTime, in: vllm.decodeTime)
+        values.observe(last.seconds(since: scheduled), in: vllm.inferenceTime)
         // vLLM observes the 0 of single tokens as well.
         let laterCount = sequence.generatedTokenCount - 1
-        values.observe(laterCount > 0 ? decodeTime / Double(laterCount) : 0, in: series.timePerOutputToken)
+        values.observe(laterCount > 0 ? decodeTime / Double(laterCount) : 0, in: vllm.timePerOutputToken)
     }
 
     /// What a client's request came to, if `sequence` was the last of its samples and all ended naturally.
@@ -145,36 +235,39 @@ public final class EngineMetrics: EngineObserver {
     /// Where the engine stands; values belong together.
     public func snapshot() -> EngineSnapshot {
         registry.read { values in
-            EngineSnapshot(
-                runningCount: Int(values.value(of: series.running)),
-                waitingCount: Int(values.value(of: series.waiting)),
-                cacheUsage: values.value(of: series.cacheUsage),
-                promptTokenCount: values.value(of: series.promptTokens),
-                generatedTokenCount: values.value(of: series.generationTokens),
-                preemptionCount: values.value(of: series.preemptions))
+            var snapshot = EngineSnapshot()
+            snapshot.runningCount = Int(values.value(of: vllm.running))
+            snapshot.waitingCount = Int(values.value(of: vllm.waiting))
+            snapshot.cacheUsage = values.value(of: vllm.cacheUsage)
+            snapshot.computedPromptTokenCount = values.value(of: vllm.computedPromptTokens)
+            snapshot.generatedTokenCount = values.value(of: vllm.generationTokens)
+            snapshot.preemptionCount = values.value(of: vllm.preemptions)
+            snapshot.prefixQueryTokenCount = values.value(of: vllm.prefixQueries)
+            snapshot.prefixHitTokenCount = values.value(of: vllm.prefixHits)
+            return snapshot
         }
     }
 }
 
 /// The engine's queues, its cache and its totals since the start, at one moment.
 public struct EngineSnapshot: Sendable, Equatable {
-    public var runningCount: Int
-    public var waitingCount: Int
+    public var runningCount = 0
+    public var waitingCount = 0
     /// Used share of the KV cache, 0 to 1.
-    public var cacheUsage: Double
-    public var promptTokenCount: Double
-    public var generatedTokenCount: Double
-    public var preemptionCount: Double
+    public var cacheUsage = 0.0
+    /// Prompt tokens that were not in the cache.
+    public var computedPromptTokenCount = 0.0
+    public var generatedTokenCount = 0.0
+    public var preemptionCount = 0.0
+    public var prefixQueryTokenCount = 0.0
+    public var prefixHitTokenCount = 0.0
 
-    public init(
-        runningCount: Int = 0, waitingCount: Int = 0, cacheUsage: Double = 0, promptTokenCount: Double = 0,
-        generatedTokenCount: Double = 0, preemptionCount: Double = 0
-    ) {
-        self.runningCount = runningCount
-        self.waitingCount = waitingCount
-        self.cacheUsage = cacheUsage
-        self.promptTokenCount = promptTokenCount
-        self.generatedTokenCount = generatedTokenCount
-        self.preemptionCount = preemptionCount
+    public init() {}
+}
+
+extension ExemplarTrace {
+    init?(_ trace: TraceID?) {
+        guard let trace else { return nil }
+        self.init(high: trace.high, low: trace.low)
     }
 }

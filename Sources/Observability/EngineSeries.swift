@@ -1,174 +1,180 @@
-// Every metric that is computed from the engine's reports: name, type, labels, help text.
+// Our own metrics that are computed from the engine's reports: name, type, labels, help text.
 
 import Engine
 import Telemetry
 
-/// Handles of the engine's series. Names, labels, bounds and help texts of `vllm:` metrics are vLLM's
-/// (vllm/v1/metrics/loggers.py); dashboards and autoscalers read them.
-struct EngineSeries: Sendable {
-    // The names of the original promise.
+/// The four gauges of the original promise.
+struct PromisedGauges: Sendable {
     let generationThroughput: Gauge
     let cacheUsageRatio: Gauge
     let running: Gauge
     let waiting: Gauge
 
-    // vLLM's.
-    let requestsRunning: Gauge
-    let requestsWaiting: Gauge
-    let cacheUsage: Gauge
-    let promptTokens: Counter
-    let generationTokens: Counter
-    let preemptions: Counter
-    private let finished: [FinishReason: Counter]
-    let iterationTokens: Histogram
-    let timeToFirstToken: Histogram
-    let interTokenLatency: Histogram
-    let timePerOutputToken: Histogram
-    let endToEndLatency: Histogram
-    let queueTime: Histogram
-    let inferenceTime: Histogram
-    let prefillTime: Histogram
-    let decodeTime: Histogram
-    let requestPromptTokens: Histogram
-    let requestGenerationTokens: Histogram
-    let requestMaxGenerationTokens: Histogram
-    let requestSampleCount: Histogram
-    let requestMaximumTokens: Histogram
-    let requestPreemptions: Histogram
-
-    // Ours.
-    let received: Counter
-    let largestPrefillChunk: Gauge
-    let usedBlocks: Gauge
-    let freeBlocks: Gauge
-    let cacheUtilisation: Gauge
-
-    init(_ configuration: MetricsConfiguration, in registry: MetricRegistry) throws(MetricError) {
+    init(in registry: MetricRegistry) throws(MetricError) {
         generationThroughput = try registry.gauge(
             "vllm_generation_throughput", help: "generated tokens per second, now")
         cacheUsageRatio = try registry.gauge(
             "vllm_gpu_cache_usage_ratio", help: "used share of the KV cache on the device, 0 to 1")
         running = try registry.gauge("vllm_running_requests", help: "requests being processed")
         waiting = try registry.gauge("vllm_waiting_requests", help: "requests in the queue")
+    }
+}
 
-        let vllm = VLLMNames(registry: registry, modelName: configuration.modelName)
-        requestsRunning = try vllm.gauge("num_requests_running", "Number of requests in model execution batches.")
-        requestsWaiting = try vllm.gauge("num_requests_waiting", "Number of requests waiting to be processed.")
-        cacheUsage = try vllm.gauge("kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.")
-        preemptions = try vllm.counter(
-            "num_preemptions_total", "Cumulative number of preemption from the engine.")
-        promptTokens = try vllm.counter("prompt_tokens_total", "Number of prefill tokens processed.")
-        generationTokens = try vllm.counter("generation_tokens_total", "Number of generation tokens processed.")
-        finished = try vllm.finishedRequests()
+/// Handles of the `pagoda_` series.
+struct EngineSeries: Sendable {
+    /// A phase of the engine's step, as the label `phase`.
+    enum StepPhase: String, CaseIterable {
+        case schedule, forward, sample, publish
+    }
 
-        let tokens = HistogramBuckets.requestTokens(maxModelLength: configuration.maxModelLength)
-        requestPromptTokens = try vllm.histogram(
-            "request_prompt_tokens", "Number of prefill tokens processed.", tokens)
-        requestGenerationTokens = try vllm.histogram(
-            "request_generation_tokens", "Number of generation tokens processed.", tokens)
-        iterationTokens = try vllm.histogram(
-            "iteration_tokens_total", "Histogram of number of tokens per engine_step.",
-            HistogramBuckets.iterationTokens)
-        requestMaxGenerationTokens = try vllm.histogram(
-            "request_max_num_generation_tokens", "Histogram of maximum number of requested generation tokens.", tokens)
-        requestSampleCount = try vllm.histogram(
-            "request_params_n", "Histogram of the n request parameter.", HistogramBuckets.sampleCount)
-        requestMaximumTokens = try vllm.histogram(
-            "request_params_max_tokens", "Histogram of the max_tokens request parameter.", tokens)
-        requestPreemptions = try vllm.histogram(
-            "request_num_preemptions", "Histogram of the number of times a request was preempted.",
-            HistogramBuckets.preemptionCount)
-        timeToFirstToken = try vllm.histogram(
-            "time_to_first_token_seconds", "Histogram of time to first token in seconds.",
-            HistogramBuckets.timeToFirstToken)
-        interTokenLatency = try vllm.histogram(
-            "inter_token_latency_seconds", "Histogram of inter-token latency in seconds.",
-            HistogramBuckets.interTokenLatency)
-        timePerOutputToken = try vllm.histogram(
-            "request_time_per_output_token_seconds", "Histogram of time_per_output_token_seconds per request.",
-            HistogramBuckets.interTokenLatency)
-        endToEndLatency = try vllm.latency("e2e_request_latency", "Histogram of e2e request latency in seconds.")
-        queueTime = try vllm.latency(
-            "request_queue_time", "Histogram of time spent in WAITING phase for request.")
-        inferenceTime = try vllm.latency(
-            "request_inference_time", "Histogram of time spent in RUNNING phase for request.")
-        prefillTime = try vllm.latency(
-            "request_prefill_time", "Histogram of time spent in PREFILL phase for request.")
-        decodeTime = try vllm.latency("request_decode_time", "Histogram of time spent in DECODE phase for request.")
-        try vllm.cacheConfiguration(configuration)
+    let received: Counter
+    private let finished: [FinishReason: Counter]
+    let requestParts: PartCounters
+    let requestWhole: Counter
+    let firstTokenParts: PartCounters
 
+    let steps: Counter
+    private let phaseSeconds: [StepPhase: Counter]
+    let stepSeconds: Histogram
+    let idleSeconds: Counter
+    let prefillTokens: Counter
+    let decodeTokens: Counter
+    let stepSequences: Histogram
+    let multiplyAdds: Counter
+    let memoryReadBytes: Counter
+    let machineMultiplyAdds: Gauge
+    let machineReadBytes: Gauge
+
+    let usedBlocks: Gauge
+    let freeBlocks: Gauge
+    let cacheUtilisation: Gauge
+    let largestPrefillChunk: Gauge
+    let heartbeatAge: Gauge
+
+    init(_ configuration: MetricsConfiguration, in registry: MetricRegistry) throws(MetricError) {
         received = try registry.counter(
             "pagoda_requests_received_total",
-            help: "Sequences taken in by the engine; the sum of finished, running and waiting ones.")
-        largestPrefillChunk = try registry.gauge(
-            "pagoda_prefill_chunk_tokens_max", help: "Most prompt tokens that one sequence had in one step so far.")
+            help: "Sequences that came, each sample counted: the sum of finished, rejected, running and waiting ones.")
+        var finished: [FinishReason: Counter] = [:]
+        for reason in FinishReason.allCases {
+            finished[reason] = try registry.counter(
+                "pagoda_requests_finished_total", help: "Sequences that ended in the engine, by reason.",
+                labels: [MetricLabel("reason", reason.rawValue)])
+        }
+        self.finished = finished
+        requestParts = try PartCounters(
+            "pagoda_request_seconds_total", in: registry,
+            help: "Time of ended sequences by what it went to; sums to pagoda_request_whole_seconds_total.")
+        requestWhole = try registry.counter(
+            "pagoda_request_whole_seconds_total",
+            help: "Time of ended sequences from the head of the request read to the last byte of the answer.")
+        firstTokenParts = try PartCounters(
+            "pagoda_ttft_seconds_total", in: registry,
+            help: "Time to first token by what it went to; sums to vllm:time_to_first_token_seconds_sum.")
+
+        steps = try registry.counter("pagoda_steps_total", help: "Steps of the engine.")
+        var phases: [StepPhase: Counter] = [:]
+        for phase in StepPhase.allCases {
+            phases[phase] = try registry.counter(
+                "pagoda_step_seconds_total",
+                help: "Time of the engine's thread by phase; with pagoda_engine_idle_seconds_total all of it.",
+                labels: [MetricLabel("phase", phase.rawValue)])
+        }
+        phaseSeconds = phases
+        stepSeconds = try registry.histogram(
+            "pagoda_step_duration_seconds", help: "Time of a whole step.", buckets: HistogramBuckets.stepTime)
+        idleSeconds = try registry.counter(
+            "pagoda_engine_idle_seconds_total", help: "Time that the engine's thread slept for want of work.")
+        let tokens = "Tokens computed: of prompts (recomputed ones too) and of decoding sequences."
+        prefillTokens = try registry.counter(
+            "pagoda_step_tokens_total", help: tokens, labels: [MetricLabel("kind", "prefill")])
+        decodeTokens = try registry.counter(
+            "pagoda_step_tokens_total", help: tokens, labels: [MetricLabel("kind", "decode")])
+        stepSequences = try registry.histogram(
+            "pagoda_step_sequences", help: "Sequences computed in a step: the batch size.",
+            buckets: HistogramBuckets.batchSize)
+        multiplyAdds = try registry.counter(
+            "pagoda_multiply_adds_total",
+            help: "Multiply-adds of matrix products and attention, counted from the batches' sizes.")
+        memoryReadBytes = try registry.counter(
+            "pagoda_memory_read_bytes_total",
+            help: "Bytes of weights and KV cache that steps have to read at least, counted from the batches' sizes.")
+        machineMultiplyAdds = try registry.gauge(
+            "pagoda_machine_multiply_adds_per_second",
+            help: "Multiply-adds a second that this machine can do at best, measured at start; 0 until then.")
+        machineReadBytes = try registry.gauge(
+            "pagoda_machine_read_bytes_per_second",
+            help: "Bytes a second that this machine can read from memory at best, measured at start; 0 until then.")
+
         let blocks = "Blocks of the KV cache by state."
         usedBlocks = try registry.gauge("pagoda_kv_blocks", help: blocks, labels: [MetricLabel("state", "used")])
         freeBlocks = try registry.gauge("pagoda_kv_blocks", help: blocks, labels: [MetricLabel("state", "free")])
         cacheUtilisation = try registry.gauge(
             "pagoda_kv_utilisation_ratio",
             help: "Tokens held in used KV blocks divided by their token slots, 0 to 1; 1 if no block is used.")
+        let limits = [
+            try registry.gauge(
+                "pagoda_queue_limit_requests",
+                help: "Sequences in flight above which requests are turned away (--max-num-queued-reqs)."),
+            try registry.gauge(
+                "pagoda_max_running_sequences", help: "Sequences that run at once (--max-num-seqs)."),
+            try registry.gauge(
+                "pagoda_max_batched_tokens", help: "Tokens computed in one step (--max-num-batched-tokens)."),
+        ]
+        let limitValues = [
+            configuration.queueLimit, configuration.maxRunningSequences, configuration.maxBatchedTokens,
+        ]
+        largestPrefillChunk = try registry.gauge(
+            "pagoda_prefill_chunk_tokens_max", help: "Most prompt tokens that one sequence had in one step so far.")
+        heartbeatAge = try registry.gauge(
+            "pagoda_engine_heartbeat_age_seconds",
+            help: "Time since the engine last came round; 0 while it has no work.")
+        registry.update { values in
+            for (gauge, value) in zip(limits, limitValues) { values.set(gauge, to: Double(value)) }
+        }
     }
 
     func finished(_ reason: FinishReason) -> Counter? {
         finished[reason]
     }
+
+    /// The time from the ends of sequences to their client's last byte: theirs, too.
+    func addDelivery(nanoseconds: Int64, to values: inout MetricValues) {
+        var parts = LatencyParts()
+        parts[.client] = nanoseconds
+        requestParts.add(parts, to: &values)
+        values.increment(requestWhole, by: parts.seconds(.client))
+    }
+
+    func add(_ step: StepStatistics, to values: inout MetricValues) {
+        for (phase, counter) in phaseSeconds {
+            let seconds =
+                switch phase {
+                case .schedule: step.scheduleSeconds
+                case .forward: step.forwardSeconds
+                case .sample: step.sampleSeconds
+                case .publish: step.publishSeconds
+                }
+            values.increment(counter, by: seconds)
+        }
+    }
 }
 
-/// Registers metrics with vLLM's prefix and the labels that all of them have.
-private struct VLLMNames {
-    let registry: MetricRegistry
-    let labels: [MetricLabel]
+/// A counter of seconds for each owner of time, under the label `part`.
+struct PartCounters: Sendable {
+    private let counters: [Counter]
 
-    init(registry: MetricRegistry, modelName: String) {
-        self.registry = registry
-        labels = [MetricLabel("model_name", modelName), MetricLabel("engine", "0")]
-    }
-
-    func gauge(_ name: String, _ help: String) throws(MetricError) -> Gauge {
-        try registry.gauge("vllm:" + name, help: help, labels: labels)
-    }
-
-    func counter(_ name: String, _ help: String) throws(MetricError) -> Counter {
-        try registry.counter("vllm:" + name, help: help, labels: labels)
-    }
-
-    func histogram(_ name: String, _ help: String, _ buckets: [Double]) throws(MetricError) -> Histogram {
-        try registry.histogram("vllm:" + name, help: help, labels: labels, buckets: buckets)
-    }
-
-    func latency(_ name: String, _ help: String) throws(MetricError) -> Histogram {
-        try histogram(name + "_seconds", help, HistogramBuckets.requestLatency)
-    }
-
-    /// One series for each of vLLM's reasons, whether this engine knows it or not.
-    func finishedRequests() throws(MetricError) -> [FinishReason: Counter] {
-        var counters: [FinishReason: Counter] = [:]
-        for name in ["stop", "length", "abort", "error", "repetition"] {
-            let counter = try registry.counter(
-                "vllm:request_success_total", help: "Count of successfully processed requests.",
-                labels: labels + [MetricLabel("finished_reason", name)])
-            if let reason = FinishReason(rawValue: name) { counters[reason] = counter }
+    init(_ name: String, in registry: MetricRegistry, help: String) throws(MetricError) {
+        var counters: [Counter] = []
+        for part in LatencyPart.allCases {
+            counters.append(try registry.counter(name, help: help, labels: [MetricLabel("part", part.name)]))
         }
-        return counters
+        self.counters = counters
     }
 
-    /// Values are written as Python writes them, since readers of vLLM's parse that.
-    func cacheConfiguration(_ configuration: MetricsConfiguration) throws(MetricError) {
-        let slots = configuration.blockCount.multipliedReportingOverflow(by: configuration.blockSize)
-        let info = try registry.gauge(
-            "vllm:cache_config_info", help: "Information of the LLMEngine CacheConfig",
-            labels: [
-                MetricLabel("engine", "0"),
-                MetricLabel("block_size", "\(configuration.blockSize)"),
-                MetricLabel("cache_dtype", configuration.cacheDataType),
-                MetricLabel("enable_prefix_caching", "False"),
-                MetricLabel("kv_cache_size_tokens", slots.overflow ? "None" : "\(slots.partialValue)"),
-                MetricLabel("num_cpu_blocks", "None"),
-                MetricLabel("num_gpu_blocks", "\(configuration.blockCount)"),
-                MetricLabel("num_gpu_blocks_override", "None"),
-                MetricLabel("sliding_window", "None"),
-            ])
-        registry.update { $0.set(info, to: 1) }
+    func add(_ parts: LatencyParts, to values: inout MetricValues) {
+        for part in LatencyPart.allCases where parts[part] > 0 {
+            values.increment(counters[part.rawValue], by: parts.seconds(part))
+        }
     }
 }

@@ -18,6 +18,15 @@ enum HistogramBuckets {
     /// Of `vllm_request_latency_seconds`, seen by the HTTP client.
     static let clientLatency: [Double] = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 
+    /// Of `http_request_duration_highr_seconds` and `http_request_duration_seconds`.
+    static let httpDuration: [Double] = [
+        0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 7.5, 10, 30, 60,
+    ]
+    static let httpDurationByHandler: [Double] = [0.1, 0.5, 1]
+    /// Of `pagoda_step_duration_seconds` and `pagoda_step_sequences`.
+    static let stepTime: [Double] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+    static let batchSize: [Double] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+
     /// 1, 2 and 5 times the powers of ten that are no more than `maxModelLength`; 1 at least.
     static func requestTokens(maxModelLength: Int) -> [Double] {
         let limit = Double(maxModelLength)

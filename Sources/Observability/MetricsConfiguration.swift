@@ -15,6 +15,14 @@ public struct MetricsConfiguration: Sendable, Equatable {
     public var blockCount: Int
     /// How a key or value is stored in the KV cache, such as `float16`.
     public var cacheDataType: String
+    /// `--max-num-seqs`, `--max-num-batched-tokens`, `--max-num-queued-reqs`.
+    public var maxRunningSequences = 0
+    public var maxBatchedTokens = 0
+    public var queueLimit = 0
+    /// Names of the configuration's tenants, beside those without one.
+    public var tenants: [String] = []
+    /// `--metrics-labels`.
+    public var requestLabels: Set<RequestLabel> = []
 
     public init(
         modelName: String, version: String, instructionSet: String, maxModelLength: Int, blockSize: Int,

@@ -78,31 +78,3 @@ private struct ProcessState {
         return limit.flatMap { $0 == "unlimited" ? .infinity : Double($0) }
     }
 }
-
-/// Small files and folders that the kernel makes up.
-private enum ProcFile {
-    private static let maximumBytes = 1 << 20
-
-    static func text(_ path: String) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 8_192)
-        while bytes.count < maximumBytes {
-            let count = read(descriptor, &chunk, chunk.count)
-            guard count > 0 else { return count == 0 ? String(decoding: bytes, as: UTF8.self) : nil }
-            bytes += chunk[..<count]
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    static func entryCount(_ path: String) -> Int? {
-        guard let folder = opendir(path) else { return nil }
-        defer { closedir(folder) }
-        var count = 0
-        while readdir(folder) != nil { count += 1 }
-        // Not `.`, `..` and the descriptor that reads the folder.
-        return max(0, count - 3)
-    }
-}

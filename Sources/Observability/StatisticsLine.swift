@@ -8,6 +8,8 @@ public struct StatisticsLine: Sendable {
     private var last: EngineSnapshot
     private var lastMoment: Instant
     private var wasBusy = false
+    /// Of the last interval in which anything was looked up; nil as long as nothing ever was.
+    private var hitRate: Double?
 
     public init(from snapshot: EngineSnapshot, at moment: Instant) {
         last = snapshot
@@ -17,10 +19,12 @@ public struct StatisticsLine: Sendable {
     /// The line for the time since the one before; nil if nothing was computed in this interval nor in the last one.
     public mutating func next(_ snapshot: EngineSnapshot, at moment: Instant) -> String? {
         let seconds = moment.seconds(since: lastMoment)
-        let promptCount = snapshot.promptTokenCount - last.promptTokenCount
+        let promptCount = snapshot.computedPromptTokenCount - last.computedPromptTokenCount
         let generatedCount = snapshot.generatedTokenCount - last.generatedTokenCount
         let preemptionCount = snapshot.preemptionCount - last.preemptionCount
         let isBusy = promptCount > 0 || generatedCount > 0
+        let queryCount = snapshot.prefixQueryTokenCount - last.prefixQueryTokenCount
+        if queryCount > 0 { hitRate = (snapshot.prefixHitTokenCount - last.prefixHitTokenCount) / queryCount }
         defer {
             last = snapshot
             lastMoment = moment
@@ -35,6 +39,7 @@ public struct StatisticsLine: Sendable {
         ]
         if preemptionCount > 0 { parts.append("Preemptions: \(Int(preemptionCount))") }
         parts.append("CPU KV cache usage: \(Self.tenths(snapshot.cacheUsage * 100))%")
+        if let hitRate { parts.append("Prefix cache hit rate: \(Self.tenths(hitRate * 100))%") }
         return "Engine 000: " + parts.joined(separator: ", ")
     }
 

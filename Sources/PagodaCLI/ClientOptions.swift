@@ -66,7 +66,7 @@ struct OfflineTextSource: TextSource {
         var request = request
         request.maximumTokens = options.maxTokens
         request.temperature = options.temperature
-        let generation = try generator.start(generator.prepare(request, arrival: .now()))
+        let generation = try generator.start(generator.prepare(request))
         var whole = ""
         for await batch in generation {
             for delta in batch.deltas where !delta.text.isEmpty {

@@ -16,22 +16,25 @@ internal import Primitives
 extension LoadPlan {
     /// Loads weights and tokenizer and starts the engine.
     ///
-    /// - Parameter progress: Told the share of the weights loaded, at most about once a second.
+    /// - Parameters:
+    ///   - progress: Told the share of the weights loaded, at most about once a second.
+    ///   - loaded: Given the executor once its weights are there, before the engine has it.
     func load(
         names: [String], chatTemplate: String?, allowsSpecialInContent: Bool, observer: (any EngineObserver)?,
-        progress: @escaping @Sendable (Double) -> Void
+        progress: @escaping @Sendable (Double) -> Void, loaded: @escaping @Sendable (LocalExecutor) -> Void = { _ in }
     ) async throws -> TextGenerator {
         async let model = blocking {
             try LoadedModel(checkpoint: checkpoint, names: names, root: root, chatTemplate: chatTemplate)
         }
-        async let engine = startEngine(observer: observer, progress: progress)
+        async let engine = startEngine(observer: observer, progress: progress, loaded: loaded)
         return TextGenerator(
             model: try await model, engine: try await engine, allowsSpecialInContent: allowsSpecialInContent)
     }
 
     /// Loads the weights alone and starts the engine: tokens in, tokens out.
     func startEngine(
-        observer: (any EngineObserver)?, progress: @escaping @Sendable (Double) -> Void
+        observer: (any EngineObserver)?, progress: @escaping @Sendable (Double) -> Void,
+        loaded: @escaping @Sendable (LocalExecutor) -> Void = { _ in }
     ) async throws -> InferenceEngine {
         try await blocking {
             var lastReport = Instant.now()
@@ -40,6 +43,7 @@ extension LoadPlan {
                 lastReport = .now()
                 progress(share)
             }
+            loaded(executor)
             return try InferenceEngine(configuration: engine, observer: observer, executor: executor)
         }
     }

@@ -11,7 +11,7 @@ public struct Pagoda: AsyncParsableCommand {
         version: PagodaVersion.current,
         subcommands: [
             ServeCommand.self, CompleteCommand.self, ChatCommand.self, BenchCommand.self, EvalCommand.self,
-            VerifyDeterminismCommand.self,
+            VerifyDeterminismCommand.self, DoctorCommand.self,
         ])
 
     public init() {}

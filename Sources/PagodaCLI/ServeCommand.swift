@@ -21,18 +21,37 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup(title: "Scheduler") var scheduler: SchedulerOptions
     @OptionGroup(title: "Parallelism") var parallel: ParallelOptions
     @OptionGroup(title: "Server") var server: ServerOptions
+    @OptionGroup(title: "Metrics") var monitoring: MetricsOptions
+    @OptionGroup(title: "Log") var log: LogOptions
+    @OptionGroup(title: "Traces") var traces: TraceOptions
 
     func run() async throws {
+        let observation = try ServeObservation(log: log, traces: traces)
+        do {
+            try await serve(observation)
+        } catch {
+            await observation.close()
+            throw error
+        }
+        await observation.close()
+    }
+
+    private func serve(_ observation: ServeObservation) async throws {
         let started = Instant.now()
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-        let logger = Logger(label: "pagoda")
+        let logger = observation.logger
         let plan = try LoadPlan(model: model, cache: cache, scheduler: scheduler, parallel: parallel)
         let names = served.servedModelName.isEmpty ? [plan.root] : served.servedModelName
-        let metrics = try ServiceMetrics(plan.metricsConfiguration(modelName: names[0]))
-        let server = try await APIServer(configuration: try serverConfiguration(), metrics: metrics, logger: logger)
+        let metrics = try ServiceMetrics(
+            plan.metricsConfiguration(
+                modelName: names[0], queueLimit: server.maxNumQueuedReqs, labels: try monitoring.requestLabels()),
+            log: observation.log, spans: observation.spans)
+        let server = try await APIServer(
+            configuration: try serverConfiguration(names), metrics: metrics, journal: observation.journal,
+            logger: logger)
         let signals = TerminationSignals { server.shutdown() }
         defer { signals.stop() }
         plan.log(to: logger)
+        if let notice = MemoryState.current()?.killNotice { logger.warning("\(notice)") }
         logger.info("listening on \(self.server.host):\(server.port ?? self.server.port), loading the model")
 
         try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -41,7 +60,8 @@ struct ServeCommand: AsyncParsableCommand {
                 return true
             }
             group.addTask {
-                let generator = try await load(plan, names: names, metrics: metrics, logger: logger)
+                let generator = try await load(plan, names: names, metrics: metrics, observation)
+                metrics.engine.watch { generator.engineStatus }
                 server.modelReady(generator)
                 let seconds = Instant.now().seconds(since: started)
                 logger.info("ready after \(Double(Int(seconds * 1000)) / 1000) s")
@@ -54,14 +74,16 @@ struct ServeCommand: AsyncParsableCommand {
         logger.info("stopped")
     }
 
-    private func serverConfiguration() throws(CommandError) -> ServerConfiguration {
+    private func serverConfiguration(_ modelNames: [String]) throws(CommandError) -> ServerConfiguration {
         var configuration = ServerConfiguration()
+        configuration.modelNames = modelNames
         configuration.host = server.host
         guard (0...65_535).contains(server.port) else {
             throw .invalidOption(name: "port", value: "\(server.port)", allowed: "0 to 65535")
         }
         configuration.port = server.port
         configuration.version = PagodaVersion.current
+        configuration.enablesDebugEndpoints = traces.enableDebugEndpoints
         configuration.maxQueuedRequests = try positive(server.maxNumQueuedReqs, option: "max-num-queued-reqs")
         configuration.connections.requestBytes = try positive(server.maxRequestBytes.value, option: "max-request-bytes")
         guard server.shutdownTimeout.isFinite, (0...86_400).contains(server.shutdownTimeout) else {
@@ -73,25 +95,23 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private func load(
-        _ plan: LoadPlan, names: [String], metrics: ServiceMetrics, logger: Logger
+        _ plan: LoadPlan, names: [String], metrics: ServiceMetrics, _ observation: ServeObservation
     ) async throws -> TextGenerator {
         let template = try served.chatTemplate.map(readText)
         let allowsSpecial = served.allowSpecialInContent
+        let measuresMachine = monitoring.measureMachine
+        let logger = observation.logger
         return try await plan.load(
-            names: names, chatTemplate: template, allowsSpecialInContent: allowsSpecial, observer: metrics.engine,
-            progress: { share in logger.info("loading: \(Int(share * 100)) %") })
+            names: names, chatTemplate: template, allowsSpecialInContent: allowsSpecial,
+            observer: observation.observer(beside: metrics.engine),
+            progress: { share in logger.info("loading: \(Int(share * 100)) %") },
+            loaded: { executor in
+                metrics.engine.learn(from: executor, measuringMachine: measuresMachine, logger: logger)
+            })
     }
 }
 
 extension LoadPlan {
-    func metricsConfiguration(modelName: String) -> MetricsConfiguration {
-        MetricsConfiguration(
-            modelName: modelName, version: PagodaVersion.current,
-            instructionSet: KernelSet(executor.instructionSet).instructionSet.rawValue,
-            maxModelLength: executor.maximumModelLength, blockSize: executor.blockSize,
-            blockCount: executor.blockCount, cacheDataType: executor.cacheType.rawValue)
-    }
-
     /// The start-up summary.
     func log(to logger: Logger) {
         let configuration = checkpoint.configuration

@@ -13,6 +13,18 @@ public struct SequenceHandle: Hashable, Sendable {
     }
 }
 
+/// Why the head of the queue stays there, and everybody behind it.
+public enum WaitingCause: Sendable, Equatable, CaseIterable {
+    /// As many sequences run as may.
+    case slots
+    /// Too few blocks of the cache are free.
+    case blocks
+    /// The step has no row left, or arrivals are being gathered.
+    case tokenBudget
+    /// It is another tenant's turn.
+    case tenant
+}
+
 /// Which sequences compute how many tokens in a step, and what had to happen for it. Reused between steps.
 public struct Batch: Sendable, Equatable {
     /// A sequence computes its tokens `start..<end`; its block table covers them.
@@ -55,6 +67,8 @@ public struct Batch: Sendable, Equatable {
     /// Sequences that left the queue, for the first time or again.
     public var admitted: [SequenceHandle] = []
     public var blockCopies: [BlockCopy] = []
+    /// Why those that wait now do; nil if nobody does.
+    public var waitingCause: WaitingCause?
     public var rowCount = 0
     public var logitRowCount = 0
 
@@ -65,6 +79,7 @@ public struct Batch: Sendable, Equatable {
         preempted.removeAll(keepingCapacity: true)
         admitted.removeAll(keepingCapacity: true)
         blockCopies.removeAll(keepingCapacity: true)
+        waitingCause = nil
         rowCount = 0
         logitRowCount = 0
     }

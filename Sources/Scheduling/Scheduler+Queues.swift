@@ -3,28 +3,33 @@
 import Primitives
 
 extension Scheduler {
-    /// Whether places and blocks are left for the whole of `head`; the running ones still need `promised` blocks.
-    func admits(_ head: SequenceHandle, promised: Int) -> Bool {
+    /// What keeps `head` as a whole from running: too few places, or blocks of which the running ones still need
+    /// `promised`. Nil: nothing.
+    func obstacle(to head: SequenceHandle, promised: Int) -> WaitingCause? {
         let state = sequences[head.index]
         guard running.count + reservedCount + 1 + state.unforkedSiblings.count <= limits.maxRunningSequences else {
-            return false
+            return .slots
         }
         // All of it must fit, not just the first chunk, beside what the running ones still need of their own prompts:
         // otherwise long prompts would push each other out again and again.
-        return limits.blockCount(forTokens: state.tokenCount) + promised <= pool.freeCount
+        return limits.blockCount(forTokens: state.tokenCount) + promised <= pool.freeCount ? nil : .blocks
     }
 
     /// Admits waiting sequences in order until a limit is reached; nobody overtakes the head.
-    mutating func admitWaiting(at now: Instant, into batch: inout Batch) {
-        guard let oldest = waiting.first, !isGathering(oldest, at: now) else { return }
+    ///
+    /// - Returns: what keeps those that still wait from running; nil if nobody waits.
+    mutating func admitWaiting(at now: Instant, into batch: inout Batch) -> WaitingCause? {
+        guard let oldest = waiting.first else { return nil }
+        guard !isGathering(oldest, at: now) else { return .tokenBudget }
         var promised = 0
         for sequence in running {
             let state = sequences[sequence.index]
             promised += max(0, limits.blockCount(forTokens: state.tokenCount) - state.blocks.count)
         }
         while let head = waiting.first {
-            guard admits(head, promised: promised), let entry = plan(head, beside: batch, sparing: 0) else { return }
-            guard provideBlocks(for: entry, in: &batch) else { return }
+            if let obstacle = obstacle(to: head, promised: promised) { return obstacle }
+            guard let entry = plan(head, beside: batch, sparing: 0) else { return .tokenBudget }
+            guard provideBlocks(for: entry, in: &batch) else { return .blocks }
             let state = sequences[head.index]
             promised += limits.blockCount(forTokens: state.tokenCount) - state.blocks.count
             dequeue(head)
@@ -33,6 +38,7 @@ extension Scheduler {
             batch.admitted.append(head)
             batch.append(entry)
         }
+        return nil
     }
 
     /// Ends `sequence` wherever it is and frees its blocks; an unforked group ends with its first sample.

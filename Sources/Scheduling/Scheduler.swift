@@ -72,7 +72,7 @@ public struct Scheduler: ~Copyable, Sendable {
         batch.removeAll()
         continueRunning(into: &batch)
         // Whoever was preempted comes first, and there was no room for it.
-        if batch.preempted.isEmpty { admitWaiting(at: now, into: &batch) }
+        batch.waitingCause = batch.preempted.isEmpty ? admitWaiting(at: now, into: &batch) : .blocks
         assert(batch.rowCount <= limits.maxBatchedTokens && batch.logitRowCount <= limits.maxLogitRows)
     }
 

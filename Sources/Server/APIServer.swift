@@ -15,6 +15,7 @@ public final class APIServer: Sendable {
     private let state: ServiceState
     private let listener: HTTPListener
     private let router: Router
+    private let dashboard: DashboardEndpoints
     private let stopSignals: AsyncStream<Void>
     private let stopSignal: AsyncStream<Void>.Continuation
 
@@ -24,9 +25,11 @@ public final class APIServer: Sendable {
 
     /// Binds the address.
     ///
-    /// - Parameter metrics: What `/metrics` shows; requests are counted there.
+    /// - Parameters:
+    ///   - metrics: What `/metrics` shows; requests are counted there.
+    ///   - journal: Follows requests for generation; nil: nobody asks for what it would see.
     public init(
-        configuration: ServerConfiguration, metrics: ServiceMetrics, logger: Logger
+        configuration: ServerConfiguration, metrics: ServiceMetrics, journal: RequestJournal? = nil, logger: Logger
     ) async throws(ServerError) {
         self.configuration = configuration
         self.metrics = metrics
@@ -34,11 +37,25 @@ public final class APIServer: Sendable {
         let state = ServiceState(configuration: configuration)
         self.state = state
         var router = Router()
-        ServiceEndpoints(configuration: configuration, state: state, registry: metrics.registry).register(in: &router)
-        GenerationEndpoints(configuration: configuration, state: state, metrics: metrics.requests).register(in: &router)
+        ServiceEndpoints(configuration: configuration, state: state, metrics: metrics).register(in: &router)
+        GenerationEndpoints(configuration: configuration, state: state, metrics: metrics.requests, journal: journal)
+            .register(in: &router)
+        if configuration.enablesDebugEndpoints, let journal {
+            DebugEndpoints(state: state, journal: journal).register(in: &router)
+        }
+        dashboard = DashboardEndpoints(registry: metrics.registry, version: configuration.version)
+        dashboard.register(in: &router)
         self.router = router
         (stopSignals, stopSignal) = AsyncStream.makeStream(of: Void.self)
-        listener = try await HTTPListener(configuration: configuration)
+        let http: HTTPMetrics
+        do {
+            http = try HTTPMetrics(
+                routes: router.routes.map { HTTPMetrics.Route(method: $0.method.rawValue, path: $0.path) },
+                in: metrics.registry)
+        } catch {
+            throw .invalidMetrics(reason: "\(error)")
+        }
+        listener = try await HTTPListener(configuration: configuration, metrics: http)
     }
 
     /// The port that the system chose, if it was asked to; nil on a Unix socket.
@@ -61,6 +78,7 @@ public final class APIServer: Sendable {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await self.listener.run { await self.answer($0) } }
                 group.addTask { await self.logStatistics() }
+                group.addTask { await self.dashboard.collect() }
                 group.addTask {
                     for await _ in self.stopSignals {}
                     // Cancelled: the listener failed, and there is nobody left to wait for.
@@ -99,13 +117,28 @@ public final class APIServer: Sendable {
     }
 
     private func answer(_ exchange: HTTPExchange) async {
-        do {
-            try await router.answer(exchange)
-        } catch {
-            // Nobody is there to be told, or there is no way left to tell.
-            guard let answer = ErrorMapping.requestError(for: error) else { return }
-            if answer.kind == .internalFailure { logger.error("request failed", metadata: ["error": "\(error)"]) }
-            try? await exchange.respond(ErrorMapping.response(to: answer))
+        await exchange.identity.withContext {
+            do {
+                try await router.answer(exchange)
+            } catch {
+                await report(error, to: exchange)
+            }
+            // Those for generation are logged when the engine is done with them, too.
+            guard exchange.followed == nil else { return }
+            logger.debug(
+                "request finished",
+                metadata: [
+                    "method": "\(exchange.request.method)", "path": "\(exchange.request.path)",
+                    "status": "\(exchange.status)",
+                    "total_seconds": "\(Instant.now().seconds(since: exchange.request.receivedAt))",
+                ])
         }
+    }
+
+    private func report(_ error: any Error, to exchange: HTTPExchange) async {
+        // Nobody is there to be told, or there is no way left to tell.
+        guard let answer = ErrorMapping.requestError(for: error) else { return }
+        if answer.kind == .internalFailure { logger.error("request failed", metadata: ["error": "\(error)"]) }
+        try? await exchange.respond(ErrorMapping.response(to: answer))
     }
 }

@@ -51,6 +51,7 @@ enum ErrorMapping {
     static func requestError(for error: any Error) -> RequestError? {
         switch error {
         case let error as RequestError: error
+        case let error as Refusal: error.answer
         case let error as GenerationError: requestError(from: error)
         case is ClientGone, is ChannelError, is IOError, is CancellationError: nil
         default: RequestError(.internalFailure, "The server failed to handle the request.")

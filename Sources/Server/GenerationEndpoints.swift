@@ -15,6 +15,8 @@ struct GenerationEndpoints: Sendable {
     let configuration: ServerConfiguration
     let state: ServiceState
     let metrics: RequestMetrics
+    /// Nil: nobody asks for timelines, spans or an access log.
+    let journal: RequestJournal?
 
     func register(in router: inout Router) {
         router.on(.POST, "/v1/completions", "/completions", endpoint: completions)
@@ -25,34 +27,37 @@ struct GenerationEndpoints: Sendable {
 
     @Sendable
     private func completions(_ exchange: HTTPExchange) async throws {
-        let generator = try state.generator()
         let request = try CompletionRequest(json: body(of: exchange), limits: configuration.requests)
         let options = effective(request.options)
         let sequenceCount = request.prompts.count * options.sampleCount
-        try await counted(exchange, for: generator.model, options: options, sequenceCount: sequenceCount) {
+        try await counted(exchange, .completions, options: options, sequenceCount: sequenceCount) {
+            generator, delivery in
             let run = try start(request, options: options, on: generator, for: exchange)
+            delivery.begin(run.generations)
             let answer = CompletionAnswer(
                 identity: identity(prefix: "cmpl-", options: options, generator: generator, exchange: exchange),
                 options: options, run: run)
             return options.streams
-                ? try await stream(CompletionChunks(answer: answer), of: run, to: exchange)
-                : try await respond(try await answer.whole(), to: exchange)
+                ? try await stream(CompletionChunks(answer: answer), of: run, to: exchange, delivery)
+                : try await respond(try await answer.whole(), to: exchange, delivery)
         }
     }
 
     @Sendable
     private func chat(_ exchange: HTTPExchange) async throws {
-        let generator = try state.generator()
         let request = try ChatCompletionRequest(json: body(of: exchange), limits: configuration.requests)
         let options = effective(request.options)
-        try await counted(exchange, for: generator.model, options: options, sequenceCount: options.sampleCount) {
+        let sequenceCount = options.sampleCount
+        try await counted(exchange, .chatCompletions, options: options, sequenceCount: sequenceCount) {
+            generator, delivery in
             let run = try start(request, options: options, on: generator, for: exchange)
+            delivery.begin(run.generations)
             let answer = ChatAnswer(
                 identity: identity(prefix: "chatcmpl-", options: options, generator: generator, exchange: exchange),
                 request: request, options: options, run: run)
             return options.streams
-                ? try await stream(ChatChunks(answer: answer), of: run, to: exchange)
-                : try await respond(try await answer.whole(), to: exchange)
+                ? try await stream(ChatChunks(answer: answer), of: run, to: exchange, delivery)
+                : try await respond(try await answer.whole(), to: exchange, delivery)
         }
     }
 
@@ -73,9 +78,8 @@ struct GenerationEndpoints: Sendable {
     private func identity(
         prefix: String, options: RequestOptions, generator: TextGenerator, exchange: HTTPExchange
     ) -> ResponseIdentity {
-        let id = exchange.request.headers.requestID ?? options.requestID ?? RandomID.make()
         return ResponseIdentity(
-            id: prefix + id, created: WallClock.seconds(), model: generator.model.name,
+            id: prefix + exchange.identity.id, created: WallClock.seconds(), model: generator.model.name,
             systemFingerprint: configuration.systemFingerprint)
     }
 
@@ -85,24 +89,45 @@ struct GenerationEndpoints: Sendable {
     ///
     /// - Parameter body: Whether the generation came to its own end; an error has not been told to the client yet.
     private func counted(
-        _ exchange: HTTPExchange, for model: LoadedModel, options: RequestOptions, sequenceCount: Int,
-        _ body: () async throws -> Bool
+        _ exchange: HTTPExchange, _ endpoint: RequestMetrics.Endpoint, options: RequestOptions, sequenceCount: Int,
+        _ body: (TextGenerator, Delivery) async throws -> Bool
     ) async throws {
-        try model.check(name: options.model)
+        try state.checkModel(name: options.model)
+        follow(exchange, options: options)
+        let origin = exchange.identity.origin(arrival: exchange.request.receivedAt)
+        let delivery = Delivery(endpoint, arrival: origin.arrival, trace: origin.trace, metrics: metrics)
         do {
+            let generator = try state.generator()
             let admission = try state.admit(sequenceCount: sequenceCount)
-            let isSuccess = try await body()
+            exchange.whenDelivered { delivery.ended() }
+            let isSuccess = try await body(generator, delivery)
             withExtendedLifetime(admission) {}
-            record(exchange, isSuccess: isSuccess)
+            exchange.followed?.answered(status: exchange.status, outcome: isSuccess ? .success : .failed)
         } catch {
-            if ErrorMapping.isFailure(error) { record(exchange, isSuccess: false) }
+            // Before the error is told, so that whoever is told finds it counted.
+            if let refusal = error as? Refusal {
+                delivery.failed(.rejected(refusal.reason, sequenceCount: sequenceCount))
+            } else if ErrorMapping.isFailure(error) {
+                delivery.failed(.failed)
+            }
+            exchange.whenDelivered {}
+            exchange.noteFailure(error)
             throw exchange.isClientGone ? ClientGone() : error
         }
     }
 
-    private func record(_ exchange: HTTPExchange, isSuccess: Bool) {
-        let seconds = Instant.now().seconds(since: exchange.request.receivedAt)
-        metrics.clientRequestFinished(status: isSuccess ? .success : .failed, latencySeconds: seconds)
+    /// Has the journal, if there is one, tell of the request from here on.
+    private func follow(_ exchange: HTTPExchange, options: RequestOptions) {
+        if let id = options.requestID, exchange.request.headers.requestID == nil, RequestIdentity.isValid(id) {
+            exchange.identity.id = id
+        }
+        guard let journal else { return }
+        exchange.note(
+            journal.follow(
+                exchange.identity,
+                RequestSubject(
+                    endpoint: exchange.request.path, arrival: exchange.request.receivedAt, streams: options.streams,
+                    sampleCount: options.sampleCount)))
     }
 
     // MARK: - Starting
@@ -142,26 +167,59 @@ struct GenerationEndpoints: Sendable {
         for prompt in prompts {
             var request = GenerationRequest(prompt: prompt, options: options, maximumTokens: maximumTokens)
             request.priority = priority ?? request.priority
-            prepared.append(try generator.prepare(request, arrival: exchange.request.receivedAt))
+            let origin = exchange.identity.origin(arrival: exchange.request.receivedAt)
+            prepared.append(try generator.prepare(request, origin: origin))
             if exchange.isClientGone { throw ClientGone() }
         }
-        let generations = try prepared.map { try generator.start($0) }
+        let generations = try submit(prepared, to: generator, for: exchange)
         exchange.whenClientGoes {
             for generation in generations { generation.cancel() }
         }
         return GenerationRun(prepared: prepared, generations: generations, sampleCount: options.sampleCount)
     }
 
+    /// Once the engine takes no more, what it did not take counts as turned away; the rest is cancelled.
+    private func submit(
+        _ prepared: [PreparedGeneration], to generator: TextGenerator, for exchange: HTTPExchange
+    ) throws -> [TextGeneration] {
+        var generations: [TextGeneration] = []
+        for one in prepared {
+            do {
+                generations.append(try submit(one, to: generator, for: exchange))
+            } catch GenerationError.stopped {
+                let refused = prepared[generations.count...].reduce(0) { $0 + $1.sampleCount }
+                metrics.sequencesRefused(refused)
+                throw GenerationError.stopped
+            }
+        }
+        return generations
+    }
+
+    private func submit(
+        _ prepared: PreparedGeneration, to generator: TextGenerator, for exchange: HTTPExchange
+    ) throws -> TextGeneration {
+        guard let followed = exchange.followed else { return try generator.start(prepared) }
+        followed.submit(
+            prepared.id, promptTokenCount: prepared.promptTokenIDs.count, sampleCount: prepared.sampleCount)
+        do {
+            return try generator.start(prepared)
+        } catch {
+            followed.withdraw(prepared.id, sampleCount: prepared.sampleCount)
+            throw error
+        }
+    }
+
     // MARK: - Answering
 
-    private func respond(_ body: [UInt8], to exchange: HTTPExchange) async throws -> Bool {
+    private func respond(_ body: [UInt8], to exchange: HTTPExchange, _ delivery: Delivery) async throws -> Bool {
+        delivery.willEnd(isSuccess: true)
         try await exchange.respond(HTTPResponse(json: body))
         return true
     }
 
     /// Streams a run: one write for all that has come since the last one was taken.
     private func stream(
-        _ chunks: some StreamChunks, of run: GenerationRun, to exchange: HTTPExchange
+        _ chunks: some StreamChunks, of run: GenerationRun, to exchange: HTTPExchange, _ delivery: Delivery
     ) async throws -> Bool {
         var chunks = chunks
         try await exchange.begin(.ok, headers: ServerSentEvents.headers)
@@ -180,7 +238,20 @@ struct GenerationEndpoints: Sendable {
         if let failure { events.append(failure) } else { chunks.appendUsage(to: &events) }
         events.appendDone()
         try await exchange.write(ByteBuffer(bytes: events.bytes))
+        delivery.willEnd(isSuccess: failure == nil)
         try await exchange.end()
         return failure == nil
+    }
+}
+
+extension HTTPExchange {
+    /// Tells the journal how the request ends whose error has not been told to the client yet.
+    fileprivate func noteFailure(_ error: any Error) {
+        guard let followed else { return }
+        guard !isClientGone, let answer = ErrorMapping.requestError(for: error) else {
+            return followed.answered(status: status, outcome: .clientGone)
+        }
+        let code = Int(ErrorMapping.status(of: answer.kind).code)
+        followed.answered(status: code, outcome: ErrorMapping.isFailure(error) ? .failed : .invalid)
     }
 }

@@ -2,6 +2,7 @@
 
 import NIOCore
 import NIOHTTP1
+import Observability
 import OpenAI
 import Primitives
 
@@ -27,6 +28,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private let limits: ConnectionLimits
     private let registry: ConnectionRegistry
+    private let metrics: HTTPMetrics
     private let exchanges: AsyncStream<HTTPExchange>.Continuation
     private var context: ChannelHandlerContext?
     private var phase = Phase.awaitingHead
@@ -38,8 +40,10 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var body = ByteBuffer()
     private var receivedAt = Instant(nanoseconds: 0)
     private var reservedBytes = 0
-    private var framing: ResponseFraming
+    private var framing = ResponseFraming()
     private var hasBegunResponse = false
+    /// The answer under way, until it is counted.
+    private var answer: HTTPMetrics.Answer?
 
     // What came while a response was under way.
     private var backlog = CircularBuffer<HTTPServerRequestPart>()
@@ -50,12 +54,12 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var hasPartialHead = false
 
     init(
-        configuration: ServerConfiguration, registry: ConnectionRegistry,
+        configuration: ServerConfiguration, registry: ConnectionRegistry, metrics: HTTPMetrics,
         exchanges: AsyncStream<HTTPExchange>.Continuation
     ) {
         limits = configuration.connections
-        framing = ResponseFraming(sendsRequestID: configuration.sendsRequestIDHeader)
         self.registry = registry
+        self.metrics = metrics
         self.exchanges = exchanges
     }
 
@@ -78,6 +82,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         if case .responding(let exchange) = phase { exchange.clientWentAway() }
+        countAnswer()
         phase = .closed
         stopTimers()
         releaseBody()
@@ -164,6 +169,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         hasPartialHead = false
         phase = .readingBody(head)
         hasBegunResponse = false
+        answer = HTTPMetrics.Answer(head)
         framing.begin(responseTo: head)
         if let context { registry.note(context.channel, isIdle: false) }
         guard head.uri.utf8.count <= limits.uriBytes else {
@@ -172,6 +178,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
         if let length = head.headers.first(name: "content-length") {
             guard let count = Int(length), count <= limits.requestBytes else { return refuseSize() }
+            answer?.requestBytes = count
         }
         if head.version != .http1_0, head.headers.first(name: "expect")?.lowercased() == "100-continue" {
             context?.writeAndFlush(
@@ -196,8 +203,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         let request = HTTPRequest(head: head, body: body, receivedAt: receivedAt)
         body = ByteBuffer()
         let exchange = HTTPExchange(
-            request: request, connection: NIOLoopBound(self, eventLoop: context.eventLoop), eventLoop: context.eventLoop
-        )
+            request: request, identity: RequestIdentity(id: framing.requestID, caller: head.headers.callerTrace),
+            connection: NIOLoopBound(self, eventLoop: context.eventLoop), eventLoop: context.eventLoop)
         phase = .responding(exchange)
         if hasInputClosed { exchange.clientWentAway() }
         exchanges.yield(exchange)
@@ -255,9 +262,16 @@ final class HTTPConnection: ChannelDuplexHandler {
         releaseBody()
         // Nothing more is handed over; the response itself is written from here.
         phase = .lingering
+        let response = ErrorMapping.response(to: error, status: status)
+        if answer == nil {
+            metrics.answered(HTTPMetrics.Answer(route: nil, status: Int(response.status.code), seconds: 0))
+        } else {
+            answer?.note(.whole(response))
+            countAnswer()
+        }
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.linger() }
-        write(.whole(ErrorMapping.response(to: error, status: status)), context: context, promise: promise)
+        write(.whole(response), context: context, promise: promise)
     }
 
     /// Writes a piece of the response to `exchange`. The promise succeeds when the system has all of its bytes.
@@ -268,6 +282,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             return promise.fail(ChannelError.ioOnClosedChannel)
         }
         hasBegunResponse = true
+        answer?.note(piece)
         if piece.isLast {
             promise.futureResult.assumeIsolated().whenSuccess { [weak self] in self?.endResponse() }
         }
@@ -288,6 +303,10 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
         context.writeAndFlush(wrapOutboundOut(last), promise: promise)
         guard !isWritten else { return }
+        let begun = Instant.now()
+        promise.futureResult.assumeIsolated().whenComplete { [metrics] _ in
+            metrics.waitedForReader(seconds: Instant.now().seconds(since: begun))
+        }
         writeTimer = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limits.writeStallTimeout)) {
             [weak self] in
             self?.context?.close(promise: nil)
@@ -300,11 +319,22 @@ final class HTTPConnection: ChannelDuplexHandler {
         context?.close(promise: nil)
     }
 
+    /// Counts the answer under way, once, whether it is complete or not.
+    private func countAnswer() {
+        guard var answer else { return }
+        self.answer = nil
+        answer.seconds = Instant.now().seconds(since: receivedAt)
+        metrics.answered(answer)
+    }
+
     private func endResponse() {
-        guard let context, case .responding = phase else { return }
+        guard let context, case .responding(let exchange) = phase else { return }
+        countAnswer()
+        exchange.delivered()
         releaseBody()
         guard framing.keepsAlive else { return linger() }
         phase = .awaitingHead
+        framing.reset()
         drainBacklog()
         guard case .awaitingHead = phase else { return }
         if hasUnreadableInput { return refuseInput() }
@@ -344,6 +374,27 @@ final class HTTPConnection: ChannelDuplexHandler {
         if hasHeldRead {
             hasHeldRead = false
             context.read()
+        }
+    }
+}
+
+extension HTTPMetrics.Answer {
+    /// The answer to a request of which only the head is known yet; counted as if its client went away unless more
+    /// comes of it.
+    fileprivate init(_ head: HTTPRequestHead) {
+        let path = String(decoding: head.uri.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
+        self.init(route: HTTPMetrics.Route(method: head.method.rawValue, path: path), status: 499, seconds: 0)
+    }
+
+    fileprivate mutating func note(_ piece: HTTPResponsePiece) {
+        switch piece {
+        case .whole(let response):
+            status = Int(response.status.code)
+            responseBytes = response.body.count
+        case .head(let status, _, let length):
+            self.status = Int(status.code)
+            responseBytes = length ?? 0
+        case .bytes, .end: break
         }
     }
 }

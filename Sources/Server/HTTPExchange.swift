@@ -2,6 +2,7 @@
 
 import NIOCore
 import NIOHTTP1
+import Observability
 import Synchronization
 
 /// What is written at once. A response is `whole`, or a `head`, any `bytes` and the `end`.
@@ -16,6 +17,14 @@ enum HTTPResponsePiece: Sendable {
         switch self {
         case .whole, .head: true
         case .bytes, .end: false
+        }
+    }
+
+    var status: HTTPResponseStatus? {
+        switch self {
+        case .whole(let response): response.status
+        case .head(let status, _, _): status
+        case .bytes, .end: nil
         }
     }
 
@@ -34,16 +43,28 @@ final class HTTPExchange: Sendable {
         var action: (@Sendable () -> Void)?
     }
 
+    private struct Account {
+        var status = 0
+        var followed: FollowedRequest?
+        var deliveryAction: (@Sendable () -> Void)?
+    }
+
     let request: HTTPRequest
+    let identity: RequestIdentity
     private let connection: NIOLoopBound<HTTPConnection>
     private let eventLoop: any EventLoop
     private let presence = Mutex(Presence())
+    private let account = Mutex(Account())
 
     /// Larger pieces go out in parts, each with the whole time a client has to take something.
     private static let largestWrite = 64 * 1024
 
-    init(request: HTTPRequest, connection: NIOLoopBound<HTTPConnection>, eventLoop: any EventLoop) {
+    init(
+        request: HTTPRequest, identity: RequestIdentity, connection: NIOLoopBound<HTTPConnection>,
+        eventLoop: any EventLoop
+    ) {
         self.request = request
+        self.identity = identity
         self.connection = connection
         self.eventLoop = eventLoop
     }
@@ -71,9 +92,36 @@ final class HTTPExchange: Sendable {
         action?()
     }
 
+    // MARK: - Accounts of the request
+
+    /// Of the response that has begun; 0 before.
+    var status: Int { account.withLock { $0.status } }
+    /// The request in the journal, if it is for generation and there is one.
+    var followed: FollowedRequest? { account.withLock { $0.followed } }
+
+    func note(_ followed: FollowedRequest) {
+        account.withLock { $0.followed = followed }
+    }
+
+    /// Has `action` called once the system has the last byte of the response, before anything that the client sends
+    /// after it is read. There is one action at a time.
+    func whenDelivered(_ action: @escaping @Sendable () -> Void) {
+        account.withLock { $0.deliveryAction = action }
+    }
+
+    func delivered() {
+        let action = account.withLock { account in
+            defer { account.deliveryAction = nil }
+            return account.deliveryAction
+        }
+        action?()
+    }
+
     // MARK: - Writing
 
     func respond(_ response: HTTPResponse) async throws {
+        var response = response
+        response.headers = identified(response.headers)
         guard response.body.count > Self.largestWrite else { return try await send(.whole(response)) }
         try await send(.head(response.status, response.headers, length: response.body.count))
         try await write(ByteBuffer(bytes: response.body))
@@ -82,7 +130,15 @@ final class HTTPExchange: Sendable {
 
     /// Begins a response of unknown length.
     func begin(_ status: HTTPResponseStatus, headers: HTTPHeaders) async throws {
-        try await send(.head(status, headers, length: nil))
+        try await send(.head(status, identified(headers), length: nil))
+    }
+
+    /// Every answer tells by what id its request is known here, and in which trace.
+    private func identified(_ headers: HTTPHeaders) -> HTTPHeaders {
+        var headers = headers
+        headers.replaceOrAdd(name: "x-request-id", value: identity.id)
+        if let trace = identity.traceResponse { headers.replaceOrAdd(name: "traceresponse", value: trace) }
+        return headers
     }
 
     func write(_ bytes: ByteBuffer) async throws {
@@ -102,6 +158,7 @@ final class HTTPExchange: Sendable {
     }
 
     private func send(_ piece: HTTPResponsePiece) async throws {
+        if let status = piece.status { account.withLock { $0.status = Int(status.code) } }
         let promise = eventLoop.makePromise(of: Void.self)
         eventLoop.execute { self.connection.value.send(piece, of: self, promise: promise) }
         try await promise.futureResult.get()

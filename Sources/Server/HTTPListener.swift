@@ -3,6 +3,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Observability
 
 #if canImport(Glibc)
     import Glibc
@@ -19,13 +20,13 @@ final class HTTPListener: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let server: Server
 
-    init(configuration: ServerConfiguration) async throws(ServerError) {
+    init(configuration: ServerConfiguration, metrics: HTTPMetrics) async throws(ServerError) {
         let registry = ConnectionRegistry(limits: configuration.connections)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.eventLoopCount))
         self.registry = registry
         self.group = group
         do {
-            server = try await Self.bind(configuration, registry: registry, group: group)
+            server = try await Self.bind(configuration, registry: registry, metrics: metrics, group: group)
         } catch {
             try? await group.shutdownGracefully()
             throw ServerError.cannotListen(address: configuration.address, reason: "\(error)")
@@ -36,7 +37,8 @@ final class HTTPListener: Sendable {
     var port: Int? { server.channel.localAddress?.port }
 
     private static func bind(
-        _ configuration: ServerConfiguration, registry: ConnectionRegistry, group: MultiThreadedEventLoopGroup
+        _ configuration: ServerConfiguration, registry: ConnectionRegistry, metrics: HTTPMetrics,
+        group: MultiThreadedEventLoopGroup
     ) async throws -> Server {
         var bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: configuration.backlog)
@@ -44,7 +46,7 @@ final class HTTPListener: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
         let accept: @Sendable (any Channel) -> EventLoopFuture<AsyncStream<HTTPExchange>?> = { channel in
             channel.eventLoop.makeCompletedFuture {
-                try setUp(channel, configuration: configuration, registry: registry)
+                try setUp(channel, configuration: configuration, registry: registry, metrics: metrics)
             }
         }
         if let path = configuration.unixSocketPath {
@@ -76,14 +78,15 @@ final class HTTPListener: Sendable {
 
     /// Builds the pipeline of a new connection. Nil: there is no room for it.
     private static func setUp(
-        _ channel: any Channel, configuration: ServerConfiguration, registry: ConnectionRegistry
+        _ channel: any Channel, configuration: ServerConfiguration, registry: ConnectionRegistry, metrics: HTTPMetrics
     ) throws -> AsyncStream<HTTPExchange>? {
         guard registry.admit(channel) else {
             channel.close(promise: nil)
             return nil
         }
         let (exchanges, continuation) = AsyncStream.makeStream(of: HTTPExchange.self)
-        let connection = HTTPConnection(configuration: configuration, registry: registry, exchanges: continuation)
+        let connection = HTTPConnection(
+            configuration: configuration, registry: registry, metrics: metrics, exchanges: continuation)
         let limits = configuration.connections
         var decoderLimits = NIOHTTPDecoderLimitConfiguration()
         decoderLimits.maxHeaderFieldSize = limits.headerFieldBytes

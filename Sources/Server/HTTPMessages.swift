@@ -9,6 +9,8 @@ struct HTTPRequest: Sendable {
     let method: HTTPMethod
     /// Up to the question mark, not percent-decoded: no path of ours needs it.
     let path: String
+    /// After the question mark, as it came.
+    private let query: Substring
     let headers: HTTPHeaders
     let body: ByteBuffer
     /// When the head had been read.
@@ -17,9 +19,19 @@ struct HTTPRequest: Sendable {
     init(head: HTTPRequestHead, body: ByteBuffer, receivedAt: Instant) {
         method = head.method
         path = String(decoding: head.uri.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
+        query = Substring(head.uri.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst())
         headers = head.headers
         self.body = body
         self.receivedAt = receivedAt
+    }
+
+    /// The first value of a parameter in the query, not percent-decoded: those of ours are numbers.
+    func queryValue(_ name: String) -> String? {
+        for parameter in query.split(separator: "&") {
+            let pair = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if pair.count == 2, pair[0] == name { return String(pair[1]) }
+        }
+        return nil
     }
 }
 

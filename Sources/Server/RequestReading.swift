@@ -3,6 +3,7 @@
 import JSON
 import NIOCore
 import NIOHTTP1
+import Observability
 import OpenAI
 
 extension HTTPRequest {
@@ -37,15 +38,12 @@ extension HTTPRequest {
 extension HTTPHeaders {
     /// `X-Request-Id`, if it is one that can be written into a header again.
     var requestID: String? {
-        guard let text = first(name: "x-request-id") else { return nil }
-        let isSafe = text.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"): true
-            default: false
-            }
-        }
-        return isSafe && (1...128).contains(text.utf8.count) ? text : nil
+        first(name: "x-request-id").flatMap { RequestIdentity.isValid($0) ? $0 : nil }
+    }
+
+    /// Where the client stands in a trace, if it says so.
+    var callerTrace: TraceContext? {
+        TraceContext(traceparent: self["traceparent"], tracestate: self["tracestate"])
     }
 }
 

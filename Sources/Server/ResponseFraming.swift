@@ -5,23 +5,22 @@ import NIOHTTP1
 
 struct ResponseFraming {
     var keepsAlive = true
-    private let sendsRequestID: Bool
     private var version = HTTPVersion.http1_1
     private var omitsBody = false
-    /// The client's, if it has one that can be sent back.
-    private var requestID: String?
-
-    /// - Parameter sendsRequestID: Whether every response has an `X-Request-Id`.
-    init(sendsRequestID: Bool) {
-        self.sendsRequestID = sendsRequestID
-    }
+    /// The client's, if it has one that can be sent back; else a new one.
+    private(set) var requestID = RandomID.make()
 
     mutating func begin(responseTo head: HTTPRequestHead) {
         version = head.version
         omitsBody = head.method == .HEAD
-        requestID = head.headers.requestID
+        requestID = head.headers.requestID ?? RandomID.make()
         // After an upgrade or CONNECT the decoder takes no further request.
         keepsAlive = head.isKeepAlive && head.method != .CONNECT && !head.headers.contains(name: "upgrade")
+    }
+
+    /// Whatever follows is not about the request before.
+    mutating func reset() {
+        requestID = RandomID.make()
     }
 
     /// What the encoder is given for a piece of the response.
@@ -53,7 +52,7 @@ struct ResponseFraming {
         } else if version == .http1_0 {
             headers.replaceOrAdd(name: "connection", value: "keep-alive")
         }
-        if sendsRequestID { headers.replaceOrAdd(name: "x-request-id", value: requestID ?? RandomID.make()) }
+        if !headers.contains(name: "x-request-id") { headers.add(name: "x-request-id", value: requestID) }
         return HTTPResponseHead(version: version, status: status, headers: headers)
     }
 }

@@ -9,6 +9,13 @@ struct Router: Sendable {
 
     private var endpoints: [String: [(method: HTTPMethod, endpoint: Endpoint)]] = [:]
 
+    /// Methods and paths that are served, in the order of the paths.
+    var routes: [(method: HTTPMethod, path: String)] {
+        endpoints.sorted { $0.key < $1.key }.flatMap { path, candidates in
+            candidates.map { (method: $0.method, path: path) }
+        }
+    }
+
     mutating func on(_ method: HTTPMethod, _ paths: String..., endpoint: @escaping Endpoint) {
         for path in paths { endpoints[path, default: []].append((method, endpoint)) }
     }

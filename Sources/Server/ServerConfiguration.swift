@@ -15,12 +15,15 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var backlog: Int32 = 2048
     public var connections = ConnectionLimits()
     public var requests = RequestLimits()
+    /// Names of the model that is going to be served; they tell while it loads which requests would be for it. None:
+    /// any may be.
+    public var modelNames: [String] = []
     /// `--max-num-queued-reqs`: sequences in flight, running ones too, above which requests are turned away.
     public var maxQueuedRequests = 1024
     /// `--shutdown-timeout`: how long running requests may go on after a signal to stop.
     public var shutdownTimeout = Duration.zero
-    /// `--enable-request-id-headers`: answers carry `X-Request-Id`.
-    public var sendsRequestIDHeader = false
+    /// `--enable-debug-endpoints`: what is under `/debug` is served.
+    public var enablesDebugEndpoints = false
     /// `--return-tokens-as-token-ids`: tokens in logprobs are written as `token_id:N`.
     public var returnsTokensAsTokenIDs = false
     /// `--enable-force-include-usage`: streams report their usage whether asked to or not.

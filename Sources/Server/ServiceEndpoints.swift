@@ -3,20 +3,23 @@
 import Generation
 import JSON
 import NIOHTTP1
+import Observability
 import OpenAI
+import Primitives
 import Telemetry
 
 struct ServiceEndpoints: Sendable {
     let configuration: ServerConfiguration
     let state: ServiceState
-    let registry: MetricRegistry
+    let metrics: ServiceMetrics
 
     func register(in router: inout Router) {
         router.on(.GET, "/health", "/ping", endpoint: health)
         router.on(.POST, "/ping", endpoint: health)
         router.on(.GET, "/version", endpoint: version)
         router.on(.GET, "/load", endpoint: load)
-        router.on(.GET, "/metrics", "/metrics/", endpoint: metrics)
+        router.on(.GET, "/metrics", "/metrics/", endpoint: scrape)
+        router.on(.HEAD, "/metrics", "/metrics/", endpoint: scrape)
         router.on(.GET, "/v1/models", "/models", endpoint: models)
         router.on(.POST, "/tokenize", endpoint: tokenize)
         router.on(.POST, "/detokenize", endpoint: detokenize)
@@ -41,11 +44,18 @@ struct ServiceEndpoints: Sendable {
     }
 
     @Sendable
-    private func metrics(_ exchange: HTTPExchange) async throws {
-        let accepted = exchange.request.headers[canonicalForm: "accept"].joined(separator: ",")
-        let format = ExpositionFormat(accept: accepted.isEmpty ? nil : accepted)
-        let body = registry.exposition(as: format)
-        try await exchange.respond(HTTPResponse(headers: ["content-type": format.contentType], body: body))
+    private func scrape(_ exchange: HTTPExchange) async throws {
+        func header(_ name: String) -> String {
+            exchange.request.headers[canonicalForm: name].joined(separator: ",")
+        }
+        let begun = Instant.now()
+        let format = ExpositionFormat(accept: header("accept"))
+        var response = HTTPResponse(
+            headers: ["content-type": format.contentType, "vary": "Accept, Accept-Encoding"],
+            body: metrics.registry.exposition(as: format))
+        GzipCoding.encode(&response, for: header("accept-encoding"))
+        metrics.scraped(seconds: Instant.now().seconds(since: begun))
+        try await exchange.respond(response)
     }
 
     @Sendable
@@ -96,11 +106,15 @@ struct ServiceEndpoints: Sendable {
 extension LoadedModel {
     /// Throws unless a request for the model `name` is for this one.
     func check(name: String?) throws(RequestError) {
-        guard !isNamed(name) else { return }
+        if !isNamed(name) { throw RequestError(unknownModel: name, among: names) }
+    }
+}
+
+extension RequestError {
+    init(unknownModel name: String?, among names: [String]) {
         // A name is as long as its client wants it to be.
         let asked = String((name ?? "").unicodeScalars.prefix(128))
         let known = names.map { "`\($0)`" }.joined(separator: ", ")
-        throw RequestError(
-            .unknownModel, "The model `\(asked)` does not exist. Models served here: \(known).", param: "model")
+        self.init(.unknownModel, "The model `\(asked)` does not exist. Models served here: \(known).", param: "model")
     }
 }

@@ -1,8 +1,15 @@
 // What all requests share: whether the model is there, whether the server is stopping, how many are in flight.
 
 import Generation
+import Observability
 import OpenAI
 import Synchronization
+
+/// A request that could be served at another time, and why not now.
+struct Refusal: Error {
+    let reason: RequestMetrics.Rejection
+    let answer: RequestError
+}
 
 final class ServiceState: Sendable {
     private enum Phase {
@@ -56,13 +63,26 @@ final class ServiceState: Sendable {
         state.withLock { if case .draining = $0.phase { true } else { false } }
     }
 
-    /// The model, for requests that don't generate.
-    func generator() throws(RequestError) -> TextGenerator {
+    /// The model, for requests of all kinds.
+    func generator() throws(Refusal) -> TextGenerator {
         switch state.withLock({ $0.phase }) {
         case .ready(let generator), .draining(let generator?): return generator
-        case .loading: throw RequestError(.unavailable, "The model is loading. Try again soon.")
-        case .draining(nil): throw RequestError(.unavailable, "The server is shutting down.")
+        case .loading:
+            throw Refusal(
+                reason: .loading, answer: RequestError(.unavailable, "The model is loading. Try again soon."))
+        case .draining(nil): throw Self.shuttingDown
         }
+    }
+
+    private static let shuttingDown = Refusal(
+        reason: .draining, answer: RequestError(.unavailable, "The server is shutting down."))
+
+    /// Throws unless a request for the model `name` is for the one that is served, or is going to be.
+    func checkModel(name: String?) throws(RequestError) {
+        if let generator = try? generator() { return try generator.model.check(name: name) }
+        let names = configuration.modelNames
+        guard let name, !name.isEmpty, !names.isEmpty, !names.contains(name) else { return }
+        throw RequestError(unknownModel: name, among: names)
     }
 
     /// Whether a load balancer should send requests here.
@@ -95,17 +115,18 @@ final class ServiceState: Sendable {
     }
 
     /// Lets a request for so many sequences in, unless the server stops or has enough.
-    func admit(sequenceCount: Int) throws(RequestError) -> Admission {
+    func admit(sequenceCount: Int) throws -> Admission {
         let limit = configuration.maxQueuedRequests
         guard sequenceCount <= limit else {
             let sentence = "The request asks for \(sequenceCount) sequences, and this server runs at most \(limit)."
             throw RequestError(.invalid, sentence, param: "n")
         }
-        let refusal = state.withLock { state -> RequestError? in
-            if case .draining = state.phase { return RequestError(.unavailable, "The server is shutting down.") }
+        let refusal = state.withLock { state -> Refusal? in
+            if case .draining = state.phase { return Self.shuttingDown }
             guard sequenceCount <= limit - state.sequenceCount else {
                 let sentence = "The server has \(state.sequenceCount) requests in flight, and its limit is \(limit)."
-                return RequestError(.overloaded, sentence + " Try again later.")
+                return Refusal(
+                    reason: .queueFull, answer: RequestError(.overloaded, sentence + " Try again later."))
             }
             state.requestCount += 1
             state.sequenceCount += sequenceCount

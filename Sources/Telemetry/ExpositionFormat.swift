@@ -1,21 +1,26 @@
-// Text formats of a scrape, and which one a scraper gets.
+// Formats of a scrape, and which one a scraper gets.
 
 /// How series are written.
 public enum ExpositionFormat: Sendable, CaseIterable {
     /// Prometheus text format 0.0.4.
     case text
-    /// OpenMetrics 1.0.0.
+    /// OpenMetrics 1.0.0, with exemplars.
     case openMetrics
+    /// Delimited protobuf, with exemplars and native histograms beside the classic buckets.
+    case protobuf
 
     public var contentType: String {
         switch self {
         case .text: "text/plain; version=0.0.4; charset=utf-8"
         case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        case .protobuf:
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
         }
     }
 
     /// The format for a request with this `Accept` header: the acceptable one of the highest weight, of equal weights
-    /// the one named first. Who accepts nothing of ours, or sends no readable header, gets the text format.
+    /// the one named first. Who accepts nothing of ours, or sends no readable header, gets the text format; protobuf gets
+    /// only who names it.
     public init(accept: String?) {
         let ranges = Self.split(accept ?? "", at: ",").compactMap(MediaRange.init)
         var best: (format: ExpositionFormat, weight: Double)?
@@ -34,28 +39,25 @@ public enum ExpositionFormat: Sendable, CaseIterable {
         let weight: Double
 
         init?(_ text: Substring) {
-            var weight = 1.0
-            var version: String?
+            var parameters: [String: String] = [:]
             let parts = ExpositionFormat.split(text, at: ";").map { ExpositionFormat.trimmed($0).lowercased() }
             for part in parts.dropFirst() {
                 let pair = part.split(separator: "=", maxSplits: 1).map { ExpositionFormat.trimmed($0) }
                 guard pair.count == 2 else { continue }
-                let value = String(pair[1].filter { $0 != "\"" })
-                switch pair[0] {
-                case "q":
-                    guard let number = Double(value), (0...1).contains(number) else { return nil }
-                    weight = number
-                case "version": version = value
-                default: break
-                }
+                parameters[String(pair[0])] = String(pair[1].filter { $0 != "\"" })
             }
+            guard let weight = Double(parameters["q"] ?? "1"), (0...1).contains(weight) else { return nil }
             self.weight = weight
-            switch (parts.first ?? "", version) {
+            switch (parts.first ?? "", parameters["version"]) {
             // Names are plain in both versions, so that 0.0.4 serves who asks for 1.0.0.
             case ("text/plain", nil), ("text/plain", "0.0.4"), ("text/plain", "1.0.0"), ("text/*", _): formats = [.text]
             case ("application/openmetrics-text", nil), ("application/openmetrics-text", "1.0.0"),
                 ("application/openmetrics-text", "0.0.1"), ("application/*", _):
                 formats = [.openMetrics]
+            case ("application/vnd.google.protobuf", _):
+                let isOurs = parameters["proto"] == "io.prometheus.client.metricfamily"
+                guard isOurs, parameters["encoding"] == "delimited" else { return nil }
+                formats = [.protobuf]
             case ("*/*", _): formats = [.text, .openMetrics]
             default: return nil
             }

@@ -13,19 +13,60 @@ public struct MetricLabel: Sendable, Hashable {
 
 /// A number that only rises. Valid for the registry that made it.
 public struct Counter: Sendable {
+    /// The value, then the last exemplar.
     let slot: Int
+
+    static let wordCount = 1 + Exemplar.wordCount
+    var exemplarSlot: Int { slot + 1 }
 }
 
 /// A number that rises and falls. Valid for the registry that made it.
 public struct Gauge: Sendable {
     let slot: Int
+
+    static let wordCount = 1
+
+    /// A word of 0, as all are in the beginning, stands for a gauge that was never set.
+    static func word(of value: Double) -> UInt64 { ~value.bitPattern }
+    static func value(of word: UInt64) -> Double { Double(bitPattern: ~word) }
+}
+
+/// Observations counted and summed. Valid for the registry that made it.
+public struct Summary: Sendable {
+    /// The count, then the sum.
+    let slot: Int
+
+    static let wordCount = 2
+    var sumSlot: Int { slot + 1 }
 }
 
 /// Observations counted by size. Valid for the registry that made it.
 public struct Histogram: Sendable {
-    /// Slots hold the count of each bucket, not cumulated, the one above all bounds, then the sum.
-    let firstSlot: Int
+    let slot: Int
+    let layout: HistogramLayout
+
+    /// Inclusive upper bounds of the buckets; there is one more above them all.
+    public var bounds: [Double] { layout.bounds }
+}
+
+/// Where the words of a histogram are, from its first one on: the count of each bucket, not cumulated; the sum; an
+/// exemplar for each bucket; then, for the native form, the count of zeroes and of each bucket.
+struct HistogramLayout: Sendable, Equatable {
     let bounds: [Double]
+    let native: NativeBuckets?
+
+    init(bounds: [Double]) {
+        self.bounds = bounds
+        native = NativeBuckets(bounds: bounds)
+    }
+
+    var bucketCount: Int { bounds.count + 1 }
+    var sum: Int { bucketCount }
+    var nativeZero: Int { bucketCount + 1 + bucketCount * Exemplar.wordCount }
+    var wordCount: Int { nativeZero + (native == nil ? 0 : 1 + NativeBuckets.count) }
+
+    func exemplar(of bucket: Int) -> Int { bucketCount + 1 + bucket * Exemplar.wordCount }
+    func native(_ bucket: Int) -> Int { nativeZero + 1 + bucket }
 
     /// The first bucket that holds `value`: bounds are inclusive.
     func bucket(of value: Double) -> Int {
@@ -37,35 +78,4 @@ public struct Histogram: Sendable {
         }
         return low
     }
-}
-
-/// The values of all series, as `MetricRegistry.update` hands them out.
-public struct MetricValues: Sendable {
-    var slots: [Double] = []
-
-    /// Adds to a counter; what is negative or no number is ignored, since counters only rise.
-    public mutating func increment(_ counter: Counter, by amount: Double = 1) {
-        guard amount >= 0, amount < .infinity else { return }
-        slots[counter.slot] += amount
-    }
-
-    /// Raises a counter to `total`, a sum that is kept elsewhere; a lower one is ignored.
-    public mutating func raise(_ counter: Counter, to total: Double) {
-        guard total > slots[counter.slot], total < .infinity else { return }
-        slots[counter.slot] = total
-    }
-
-    public mutating func set(_ gauge: Gauge, to value: Double) {
-        slots[gauge.slot] = value
-    }
-
-    /// Counts one observation; NaN is in no bucket and ignored.
-    public mutating func observe(_ value: Double, in histogram: Histogram) {
-        guard !value.isNaN else { return }
-        slots[histogram.firstSlot + histogram.bucket(of: value)] += 1
-        slots[histogram.firstSlot + histogram.bounds.count + 1] += value
-    }
-
-    public func value(of counter: Counter) -> Double { slots[counter.slot] }
-    public func value(of gauge: Gauge) -> Double { slots[gauge.slot] }
 }

@@ -7,7 +7,8 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "CKernels": ([], []),
     "Primitives": ([], []),
     "JSON": ([], []),
-    "Telemetry": ([], []),
+    "Telemetry": ([], ["CoreMetrics"]),
+    "Diagnosis": (["JSON"], []),
     "Kernels": (["CKernels"], []),
     "ModelFiles": (["JSON"], []),
     "Tokenization": (["JSON", "Primitives"], []),
@@ -21,9 +22,15 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
     "Evaluation": (["Models", "Kernels", "Tokenization", "Primitives"], []),
-    "Observability": (["Engine", "Telemetry", "Primitives"], ["Logging"]),
+    "Observability": (
+        ["Engine", "Telemetry", "JSON", "Primitives"],
+        ["Logging", "Tracing", "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]
+    ),
     "Server": (
-        ["Generation", "Observability", "OpenAI", "Telemetry", "Sampling", "JSON", "Primitives"],
+        [
+            "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON", "Primitives",
+            "CPlatform",
+        ],
         ["NIOCore", "NIOPosix", "NIOHTTP1", "Logging"]
     ),
     "LoadTesting": (["JSON", "Primitives"], ["AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]),
@@ -32,10 +39,11 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         [
             "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
             "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
-            "CPlatform", "LoadTesting", "Benchmarking",
+            "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
     ),
     "pagoda": (["PagodaCLI"], []),
+    "TraceTesting": ([], ["NIOCore", "NIOPosix", "NIOHTTP1"]),
     "EngineTesting": (["Engine", "Models", "ModelFiles", "Kernels", "Scheduling", "Sampling", "Primitives"], []),
 ]
 

@@ -25,6 +25,11 @@ enum TestFiles {
         try existing(root.appending(path: ".build/release/pagoda").path, madeBy: "make build")
     }
 
+    /// prometheus, promtool, prometheus-alertmanager or amtool, as Debian builds it.
+    static func prometheusProgram(_ name: String) throws -> String {
+        try existing("\(cache)/prometheus/usr/bin/\(name)", madeBy: "tools/fetch-prometheus.sh")
+    }
+
     private static func existing(_ path: String, madeBy command: String) throws -> String {
         try #require(FileManager.default.fileExists(atPath: path), "\(path) is missing: run \(command)")
         return path

@@ -154,7 +154,7 @@ struct InferenceEngineTests {
         #expect(steps.map(\.arrivedCount).reduce(0, +) == sampleCount)
         #expect(harness.observer.finished.count == sampleCount)
         #expect(steps.map(\.generatedTokenCount).reduce(0, +) == tokenCount)
-        #expect(steps.map(\.timesToFirstToken.count).reduce(0, +) == sampleCount)
+        #expect(steps.map(\.firstTokens.count).reduce(0, +) == sampleCount)
         #expect(steps.map(\.interTokenLatencies.count).reduce(0, +) == tokenCount - sampleCount)
         #expect(
             steps.map(\.promptTokenCount).reduce(0, +)

@@ -95,7 +95,7 @@ struct TextGenerationTests {
         let generator = try TestModel.generator()
         // The bytes of é, alone or not: the text holds only whole ones and replacements, never a part of one.
         let request = request(60) { $0.allowedTokenIDs = [0xC3, 0xA9] }
-        let generation = try generator.start(generator.prepare(request, arrival: .now()))
+        let generation = try generator.start(generator.prepare(request))
         var text = ""
         for await batch in generation {
             for delta in batch.deltas { text += delta.text }
@@ -113,7 +113,7 @@ struct TextGenerationTests {
         let request = request(3) {
             $0.logprobCount = 2; $0.promptLogprobCount = 1
         }
-        let generation = try generator.start(generator.prepare(request, arrival: .now()))
+        let generation = try generator.start(generator.prepare(request))
         var prompt: [PositionLogprob] = []
         var positions: [PositionLogprob] = []
         for await batch in generation {
@@ -134,7 +134,7 @@ struct TextGenerationTests {
         let request = request(2) {
             $0.prompt = .text("h"); $0.promptLogprobCount = 0
         }
-        let generation = try generator.start(generator.prepare(request, arrival: .now()))
+        let generation = try generator.start(generator.prepare(request))
         var prompt: [PositionLogprob]?
         for await batch in generation { prompt = batch.promptLogprobs ?? prompt }
         #expect(prompt?.count == 1)
@@ -155,7 +155,7 @@ struct TextGenerationTests {
     @Test("where only the prompt is wanted, nothing but its end comes")
     func promptOnly() async throws {
         let generator = try TestModel.generator()
-        let prepared = try generator.prepare(request(0), arrival: .now())
+        let prepared = try generator.prepare(request(0))
         #expect(prepared.isPromptOnly && prepared.promptText == "hi")
         let delta = try await TestModel.collect(request(0), on: generator)[0]
         #expect(delta.text == "" && delta.tokenIDs.isEmpty)
@@ -171,9 +171,9 @@ struct TextGenerationTests {
             executor.beforeStep = { _ in gate.pass() }
         }
         let generation = try generator.start(
-            generator.prepare(request(300) { $0.sampleCount = 2 }, arrival: .now()))
+            generator.prepare(request(300) { $0.sampleCount = 2 }))
         await gate.waitForArrival()
-        _ = try generator.start(generator.prepare(request(300), arrival: .now()))
+        _ = try generator.start(generator.prepare(request(300)))
         generation.cancel()
         gate.open()
         var endings: [EndReason?] = []
@@ -188,9 +188,9 @@ struct TextGenerationTests {
         let observer = RecordingObserver()
         let generator = try TestModel.generator(observer: observer)
         let request = request(200) { $0.sampleCount = 2 }
-        let generation = try generator.start(generator.prepare(request, arrival: .now()))
+        let generation = try generator.start(generator.prepare(request))
         // All is computed before the first look.
-        let other = try generator.start(generator.prepare(request, arrival: .now()))
+        let other = try generator.start(generator.prepare(request))
         for await _ in other {}
         var batches: [TextBatch] = []
         for await batch in generation { batches.append(batch) }

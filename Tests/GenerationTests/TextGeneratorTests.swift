@@ -11,7 +11,7 @@ struct TextGeneratorTests {
         _ request: GenerationRequest, maxModelLength: Int = 64, defaults: SamplingDefaults = SamplingDefaults()
     ) throws -> PreparedGeneration {
         let generator = try TestModel.generator(maxModelLength: maxModelLength, defaults: defaults)
-        return try generator.prepare(request, arrival: .now())
+        return try generator.prepare(request)
     }
 
     /// How many tokens come when nothing but the limits ends a text.
@@ -145,7 +145,7 @@ struct TextGeneratorTests {
     func stopped() async throws {
         let generator = try TestModel.generator()
         #expect(generator.isHealthy(stallTimeout: .seconds(100)))
-        let prepared = try generator.prepare(GenerationRequest(prompt: .text("a")), arrival: .now())
+        let prepared = try generator.prepare(GenerationRequest(prompt: .text("a")))
         await generator.shutdown(draining: .zero)
         #expect(!generator.isHealthy(stallTimeout: .seconds(100)))
         #expect(throws: GenerationError.self) { try generator.start(prepared) }
@@ -157,7 +157,7 @@ struct TextGeneratorTests {
         let generator = try TestModel.generator { _, executor in executor.beforeStep = { _ in gate.pass() } }
         defer { gate.open() }
         let generation = try generator.start(
-            generator.prepare(GenerationRequest(prompt: .text("a")), arrival: .now()))
+            generator.prepare(GenerationRequest(prompt: .text("a"))))
         await gate.waitForArrival()
         #expect(generator.isHealthy(stallTimeout: .seconds(60)))
         #expect(!generator.isHealthy(stallTimeout: .seconds(60), now: Instant.now().advanced(by: .seconds(120))))

@@ -81,10 +81,13 @@ extension Instant {
     }
 }
 
-func serviceMetrics(_ clock: ManualClock = ManualClock()) throws -> ServiceMetrics {
-    let configuration = MetricsConfiguration(
+func serviceMetrics(
+    _ clock: ManualClock = ManualClock(), _ configure: (inout MetricsConfiguration) -> Void = { _ in }
+) throws -> ServiceMetrics {
+    var configuration = MetricsConfiguration(
         modelName: "m", version: "1.2.3", instructionSet: "avx2", maxModelLength: 4_096, blockSize: 16,
         blockCount: 100, cacheDataType: "float16")
+    configure(&configuration)
     return try ServiceMetrics(configuration, clock: { clock.now })
 }
 

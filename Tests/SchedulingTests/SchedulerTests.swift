@@ -56,6 +56,41 @@ private struct Planned: Equatable {
 
 @Suite("Scheduler")
 struct SchedulerTests {
+    @Test("a plan says why those that wait do")
+    func waitingCause() throws {
+        var bench = Bench()
+        try bench.step()
+        #expect(bench.batch.waitingCause == nil)
+
+        bench = Bench { $0.maxRunningSequences = 1 }
+        _ = try bench.submit(4)
+        try bench.step()
+        #expect(bench.batch.waitingCause == nil)
+        _ = try bench.submit(4)
+        try bench.step()
+        #expect(bench.batch.waitingCause == .slots)
+
+        bench = Bench(blockCount: 6)
+        _ = try bench.submit(14)
+        _ = try bench.submit(14)
+        try bench.step()
+        #expect(bench.batch.waitingCause == .blocks)
+
+        bench = Bench { $0.maxBatchedTokens = 8 }
+        _ = try bench.submit(8)
+        _ = try bench.submit(8)
+        try bench.step()
+        #expect(bench.batch.waitingCause == .tokenBudget)
+        // Whoever was preempted waits for blocks, and everybody behind it.
+        bench = Bench(blockCount: 2)
+        _ = try bench.submit(4, maximumTokens: 5)
+        _ = try bench.submit(4, maximumTokens: 5)
+        try bench.step()
+        #expect(bench.batch.waitingCause == nil)
+        try bench.step()
+        #expect(!bench.batch.preempted.isEmpty && bench.batch.waitingCause == .blocks)
+    }
+
     @Test("a long prompt is computed in chunks beside the others' tokens, within one budget")
     func chunkedPrefill() throws {
         var bench = Bench { $0.maxBatchedTokens = 8 }

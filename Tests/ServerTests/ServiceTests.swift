@@ -111,28 +111,4 @@ struct ServiceTests {
             #expect(try await test.value(of: "pagoda_requests_received_total") == 5)
         }
     }
-
-    @Test(
-        "a request's id is the client's where it is safe to send back",
-        arguments: [
-            ("abc-DEF_1.2", true), (String(repeating: "a", count: 128), true),
-            (String(repeating: "a", count: 129), false),
-            ("a b", false), ("a\u{e9}", false), ("", false),
-        ])
-    func requestID(id: String, isKept: Bool) async throws {
-        try await TestServer.run { options in
-            options.server.sendsRequestIDHeader = true
-        } _: { test in
-            let response = try await test.post(
-                "/v1/completions", #"{"prompt":"a","max_tokens":1}"#, headers: ["X-Request-Id: \(id)"])
-            let echoed = try #require(response.header("x-request-id"))
-            #expect((echoed == id) == isKept)
-            #expect((response.json?["id"]?.text == "cmpl-\(id)") == isKept)
-        }
-        try await TestServer.run { test in
-            #expect(try await test.request("GET", "/health").header("x-request-id") == nil)
-            let response = try await test.post("/v1/completions", #"{"prompt":"a","max_tokens":1,"request_id":"own"}"#)
-            #expect(response.json?["id"] == "cmpl-own")
-        }
-    }
 }

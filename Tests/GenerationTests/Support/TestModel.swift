@@ -60,7 +60,7 @@ enum TestModel {
 
     /// What the choices of a request come to.
     static func collect(_ request: GenerationRequest, on generator: TextGenerator) async throws -> [TextDelta] {
-        let generation = try generator.start(generator.prepare(request, arrival: .now()))
+        let generation = try generator.start(generator.prepare(request))
         var choices = (0..<generation.choiceCount).map { TextDelta(choice: $0) }
         for await batch in generation {
             for delta in batch.deltas { choices[delta.choice].append(delta) }

@@ -121,9 +121,13 @@ struct RawConnection {
 
     /// All that still comes until the server closes its side.
     mutating func rest() async throws -> String {
+        String(decoding: try await restBytes(), as: UTF8.self)
+    }
+
+    mutating func restBytes() async throws -> [UInt8] {
         while try await receive() {}
         defer { received = [] }
-        return String(decoding: received, as: UTF8.self)
+        return received
     }
 
     private mutating func text(upTo marker: String) async throws -> String {

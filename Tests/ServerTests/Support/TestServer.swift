@@ -23,6 +23,10 @@ struct TestServer: Sendable {
         var executor = ScriptedExecutor.Configuration()
         /// Whether the model is there from the start.
         var isReady = true
+        /// Whether requests are followed, and what becomes of them.
+        var journal: RequestJournal.Configuration?
+        /// Nil: nothing is logged.
+        var logger: Logger?
 
         init() {
             server.host = "127.0.0.1"
@@ -42,12 +46,14 @@ struct TestServer: Sendable {
             MetricsConfiguration(
                 modelName: "tiny", version: "1", instructionSet: "none", maxModelLength: options.maxModelLength,
                 blockSize: 16, blockCount: 1024, cacheDataType: "auto"))
-        var logger = Logger(label: "test")
-        logger.logLevel = .critical
-        let server = try await APIServer(configuration: options.server, metrics: metrics, logger: logger)
+        let journal = options.journal.map { RequestJournal($0) }
+        let server = try await APIServer(
+            configuration: options.server, metrics: metrics, journal: journal,
+            logger: options.logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let port = try #require(server.port)
         let generator = try TestModel.generator(
-            maxModelLength: options.maxModelLength, observer: metrics.engine
+            maxModelLength: options.maxModelLength,
+            observer: journal.map { EngineObservers([metrics.engine, $0]) } ?? metrics.engine
         ) { engine, executor in
             engine.maxRunningSequences = options.maxRunningSequences
             executor = options.executor
@@ -91,6 +97,20 @@ struct TestServer: Sendable {
         let text = try await request("GET", "/metrics").body
         let line = text.split(separator: "\n").first { $0.hasPrefix(series + " ") }
         return line.flatMap { Double($0.dropFirst(series.utf8.count + 1)) }
+    }
+
+    /// All series by their names with labels.
+    func scrape() async throws -> [String: Double] {
+        Self.values(try await request("GET", "/metrics").body)
+    }
+
+    static func values(_ exposition: String) -> [String: Double] {
+        var values: [String: Double] = [:]
+        for line in exposition.split(separator: "\n") where !line.hasPrefix("#") {
+            guard let space = line.lastIndex(of: " ") else { continue }
+            values[String(line[..<space])] = Double(line[line.index(after: space)...])
+        }
+        return values
     }
 
     /// Waits until the engine has nothing to do.

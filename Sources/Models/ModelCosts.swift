@@ -1,0 +1,55 @@
+// What a forward pass of a model costs, and what its machine could do at best.
+
+internal import Kernels
+internal import ModelFiles
+
+/// Work and memory traffic of a model's forward passes, in plain numbers.
+public struct ModelCosts: Sendable, Equatable {
+    /// Multiply-adds of all layers' matrices for one row.
+    public let multiplyAddsPerRow: Double
+    /// Of the output head, for one row of logits.
+    public let multiplyAddsPerLogitRow: Double
+    /// Of attention, for one row and one token that it attends to: all heads, all layers.
+    public let multiplyAddsPerAttendedToken: Double
+    /// Packed bytes of all layers' matrices, each read once in a pass, and of the output head.
+    public let weightBytes: Double
+    public let headBytes: Double
+    /// Of one token's K and V in the cache.
+    public let cacheBytesPerToken: Double
+}
+
+/// What a machine can do at best with a model's weights.
+public struct ModelMachineRates: Sendable, Equatable {
+    public let multiplyAddsPerSecond: Double
+    public let readBytesPerSecond: Double
+}
+
+extension LocalExecutor {
+    public var costs: ModelCosts {
+        let configuration = decoder.configuration
+        let matrices = layerMatrices
+        let head = decoder.weights.outputHead
+        return ModelCosts(
+            multiplyAddsPerRow: matrices.reduce(0) { $0 + $1.elementCount },
+            multiplyAddsPerLogitRow: head.elementCount,
+            // Queries by keys, then their weights by values.
+            multiplyAddsPerAttendedToken:
+                2 * Double(configuration.layerCount) * Double(configuration.headCount) * Double(configuration.headSize),
+            weightBytes: matrices.reduce(0) { $0 + Double($1.byteCount) }, headBytes: Double(head.byteCount),
+            cacheBytesPerToken: Double(decoder.cache.shape.bytesPerToken))
+    }
+
+    /// Measures the machine's limits for some 50 ms. Only while nobody executes anything.
+    public func measuredRates() throws -> ModelMachineRates {
+        let rates = try MachineLimits.measuredRates(for: layerMatrices, instructionSet, pool: pool)
+        return ModelMachineRates(multiplyAddsPerSecond: rates.multiplyAdds, readBytesPerSecond: rates.readBandwidth)
+    }
+
+    private var layerMatrices: [PackedMatrix] {
+        decoder.weights.layers.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gateUp, $0.down] }
+    }
+}
+
+extension PackedMatrix {
+    fileprivate var elementCount: Double { Double(rowCount) * Double(columnCount) }
+}

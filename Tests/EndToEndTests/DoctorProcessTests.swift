@@ -1,0 +1,156 @@
+import Foundation
+import JSON
+import NIOCore
+import NIOPosix
+import Testing
+
+/// Each diagnosis, of the real server in the condition that it is about.
+@Suite("pagoda doctor", .serialized, .timeLimit(.minutes(5)))
+struct DoctorProcessTests {
+    // MARK: - Conditions
+
+    @Test("finds nothing at an idle server")
+    func idle() async throws {
+        let server = try await RunningServer()
+        let text = try output(of: try TestFiles.binary(), ["doctor", server.base, "--interval", "1"])
+        #expect(text.contains("Nothing limits it. The server is idle."))
+        #expect(text.contains("1. nothing (healthy)"))
+    }
+
+    @Test("finds memory bandwidth behind a single stream, and compute behind 32", arguments: [1, 32])
+    func speed(streamCount: Int) async throws {
+        let server = try await RunningServer()
+        let verdict = try await underLoad(server, clients: streamCount, Self.completion(tokens: 1000))
+        #expect(verdict.limits.first == (streamCount == 1 ? "memory_bandwidth" : "compute"), "\(verdict)")
+        #expect(verdict.severity == "limit")
+    }
+
+    @Test("finds the slots where many users share one")
+    func slots() async throws {
+        let server = try await RunningServer(["--max-num-seqs", "1"])
+        let verdict = try await underLoad(server, clients: 8, Self.completion(tokens: 60))
+        #expect(verdict.limits.first == "slots" && verdict.severity == "trouble", "\(verdict)")
+        #expect(verdict.settings.contains("raise --max-num-seqs"))
+    }
+
+    @Test("finds KV space where long outputs fill a small cache")
+    func kvSpace() async throws {
+        let server = try await RunningServer(["--kv-cache-memory-bytes", "48M"])
+        let verdict = try await underLoad(server, clients: 12, Self.completion(tokens: 600))
+        #expect(verdict.limits.first == "kv_space" && verdict.severity == "trouble", "\(verdict)")
+        #expect(verdict.settings.contains("raise --kv-cache-memory-bytes"))
+    }
+
+    @Test("finds admission where requests are turned away")
+    func admission() async throws {
+        let server = try await RunningServer(["--max-num-queued-reqs", "2"])
+        let verdict = try await underLoad(server, clients: 6, Self.completion(tokens: 40))
+        #expect(verdict.limits.first == "admission" && verdict.severity == "trouble", "\(verdict)")
+    }
+
+    @Test("finds the long prompts that hold up running streams")
+    func longPrompts() async throws {
+        let server = try await RunningServer(["--max-model-len", "8192"])
+        let prompt = (0..<4000).map { "\(1000 + $0)" }.joined(separator: ",")
+        let long = #"{"prompt":[\#(prompt)],"max_tokens":1,"temperature":0}"#
+        let streams = load(server, clients: 2, Self.completion(tokens: 2000))
+        defer { streams.cancel() }
+        let verdict = try await underLoad(server, clients: 1, long, pause: .seconds(1), interval: 12)
+        #expect(verdict.limits.first == "long_prompts" && verdict.severity == "trouble", "\(verdict)")
+        #expect(verdict.settings.contains("lower --max-num-batched-tokens"))
+    }
+
+    @Test("finds a client that does not read its answer")
+    func slowClient() async throws {
+        let server = try await RunningServer()
+        // Small buffers on the client's side, and chunks that are as large as they get.
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(.socketOption(.so_rcvbuf), value: 4096).channelOption(.autoRead, value: false)
+            .connect(host: "127.0.0.1", port: server.port).get()
+        let body = #"{"prompt":"One","max_tokens":1500,"n":8,"logprobs":20,"ignore_eos":true,"stream":true}"#
+        let head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        try await channel.writeAndFlush(
+            ByteBuffer(string: "\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"))
+        while try await server.metrics()["pagoda_slow_reader_seconds_total"] ?? 0 == 0 {
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        let verdict = try await diagnose(server, interval: 2)
+        try await channel.close()
+        #expect(verdict.limits.contains("slow_clients"), "\(verdict)")
+    }
+
+    // MARK: - The command
+
+    @Test("--fail-on decides the exit status")
+    func exitStatus() async throws {
+        let server = try await RunningServer(["--max-num-seqs", "1"])
+        let users = load(server, clients: 4, Self.completion(tokens: 100))
+        defer { users.cancel() }
+        while try await server.metrics()["vllm_waiting_requests"] != 3 { try await Task.sleep(for: .milliseconds(10)) }
+        for (options, status) in [([], 0), (["--fail-on", "trouble"], 2), (["--fail-on", "limit"], 2)] {
+            let process = Process()
+            process.executableURL = URL(filePath: try TestFiles.binary())
+            process.arguments = ["doctor", server.base, "--interval", "0.5"] + options
+            process.standardOutput = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            #expect(process.terminationStatus == Int32(status))
+        }
+    }
+
+    // MARK: - Load
+
+    private static func completion(tokens: Int) -> String {
+        #"{"prompt":"Once upon a time","max_tokens":\#(tokens),"ignore_eos":true,"stream":true}"#
+    }
+
+    /// Clients that ask again and again until the task is cancelled.
+    private func load(
+        _ server: RunningServer, clients: Int, _ body: String, pause: Duration = .zero
+    ) -> Task<Void, Never> {
+        Task {
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<clients {
+                    group.addTask {
+                        while !Task.isCancelled {
+                            guard let response = try? await server.post("/v1/completions", body) else { continue }
+                            do { for try await _ in response.body {} } catch {}
+                            // Who was turned away tries again a little later.
+                            try? await Task.sleep(for: response.status == .ok ? pause : .milliseconds(50))
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private func underLoad(
+        _ server: RunningServer, clients: Int, _ body: String, pause: Duration = .zero, interval: Double = 3
+    ) async throws -> Diagnosed {
+        let users = load(server, clients: clients, body, pause: pause)
+        defer { users.cancel() }
+        try await Task.sleep(for: .seconds(1))
+        return try await diagnose(server, interval: interval)
+    }
+
+    private struct Diagnosed: CustomStringConvertible {
+        var json: JSONValue
+
+        var severity: String? { json["severity"]?.stringValue }
+        private var findings: [JSONValue] { json["findings"]?.arrayValue ?? [] }
+        var limits: [String] { findings.compactMap { $0["limit"]?.stringValue } }
+        /// What the first finding says to change: `raise --max-num-seqs`.
+        var settings: [String] {
+            (findings.first?["advice"]?.arrayValue ?? []).map { advice in
+                "\(advice["direction"]?.stringValue ?? "") \(advice["setting"]?.stringValue ?? "")"
+            }
+        }
+        var description: String { String(decoding: json.serializedBytes(style: .compact), as: UTF8.self) }
+    }
+
+    private func diagnose(_ server: RunningServer, interval: Double) async throws -> Diagnosed {
+        let text = try output(
+            of: try TestFiles.binary(), ["doctor", server.base, "--interval", "\(interval)", "--json"])
+        return Diagnosed(json: try JSONParser.parse(text))
+    }
+}
