@@ -36,6 +36,8 @@ public final class RequestJournal: EngineObserver {
 
     private let configuration: Configuration
     private let state: Mutex<State>
+    /// What the engine's thread leaves to others.
+    private let endings = DispatchQueue(label: "pagoda-journal", qos: .utility)
 
     public init(_ configuration: Configuration) {
         self.configuration = configuration
@@ -63,7 +65,14 @@ public final class RequestJournal: EngineObserver {
         for sequence in step.finished {
             guard let owner = takeOwner(of: sequence), owner.add(sequence) else { continue }
             // The client has gone before: what is left to do takes longer than a look-up.
-            DispatchQueue.global(qos: .utility).async { self.complete(owner) }
+            endings.async { self.complete(owner) }
+        }
+    }
+
+    /// Returns when all that has come from the engine is dealt with.
+    public func settle() async {
+        await withCheckedContinuation { continuation in
+            endings.async { continuation.resume() }
         }
     }
 

@@ -94,6 +94,8 @@ private struct SpanExport {
         var options = HTTPClient.Configuration(redirectConfiguration: .disallow)
         options.httpVersion = .http1Only
         options.timeout.connect = .seconds(5)
+        // Attempts are made, and counted, here.
+        options.connectionPool.retryConnectionEstablishment = false
         // The export of a span is no span.
         options.tracing.tracer = nil
         client = HTTPClient(eventLoopGroup: group, configuration: options)

@@ -53,6 +53,7 @@ struct ServeObservation {
 
     /// Sends the last spans and writes the last lines, as long as it does not take long.
     func close() async {
+        await journal?.settle()
         await exporter?.shutDown(within: Self.exportTimeout)
         log.flush(within: Self.flushTimeout)
     }

@@ -1,6 +1,8 @@
+import AsyncHTTPClient
 import Foundation
 import JSON
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import Testing
 
@@ -36,7 +38,10 @@ struct DoctorProcessTests {
     @Test("finds KV space where long outputs fill a small cache")
     func kvSpace() async throws {
         let server = try await RunningServer(["--kv-cache-memory-bytes", "48M"])
-        let verdict = try await underLoad(server, clients: 12, Self.completion(tokens: 600))
+        let users = load(server, clients: 12, Self.completion(tokens: 600))
+        defer { users.cancel() }
+        try await wait(for: "vllm_waiting_requests", toReach: 1, at: server)
+        let verdict = try await diagnose(server, interval: 3)
         #expect(verdict.limits.first == "kv_space" && verdict.severity == "trouble", "\(verdict)")
         #expect(verdict.settings.contains("raise --kv-cache-memory-bytes"))
     }
@@ -60,23 +65,26 @@ struct DoctorProcessTests {
         #expect(verdict.settings.contains("lower --max-num-batched-tokens"))
     }
 
-    @Test("finds a client that does not read its answer")
+    @Test("finds a client that reads its answer more slowly than it is made")
     func slowClient() async throws {
         let server = try await RunningServer()
-        // Small buffers on the client's side, and chunks that are as large as they get.
+        // Answers of half a megabyte a second, for one who takes a third of that.
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .channelOption(.socketOption(.so_rcvbuf), value: 4096).channelOption(.autoRead, value: false)
-            .connect(host: "127.0.0.1", port: server.port).get()
+            .channelOption(.socketOption(.so_rcvbuf), value: 16_384).channelOption(.autoRead, value: false)
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 8192))
+            .channelOption(.maxMessagesPerRead, value: 1).connect(host: "127.0.0.1", port: server.port).get()
+        let reads = channel.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(50)) { _ in
+            channel.read()
+        }
         let body = #"{"prompt":"One","max_tokens":1500,"n":8,"logprobs":20,"ignore_eos":true,"stream":true}"#
         let head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         try await channel.writeAndFlush(
             ByteBuffer(string: "\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"))
-        while try await server.metrics()["pagoda_slow_reader_seconds_total"] ?? 0 == 0 {
-            try await Task.sleep(for: .milliseconds(50))
-        }
-        let verdict = try await diagnose(server, interval: 2)
+        try await wait(for: "pagoda_slow_reader_seconds_total", toReach: 0.1, at: server)
+        let verdict = try await diagnose(server, interval: 3)
+        reads.cancel()
         try await channel.close()
-        #expect(verdict.limits.contains("slow_clients"), "\(verdict)")
+        #expect(verdict.limits.first == "slow_clients" && verdict.severity == "trouble", "\(verdict)")
     }
 
     // MARK: - The command
@@ -86,7 +94,7 @@ struct DoctorProcessTests {
         let server = try await RunningServer(["--max-num-seqs", "1"])
         let users = load(server, clients: 4, Self.completion(tokens: 100))
         defer { users.cancel() }
-        while try await server.metrics()["vllm_waiting_requests"] != 3 { try await Task.sleep(for: .milliseconds(10)) }
+        try await wait(for: "vllm_waiting_requests", toReach: 3, at: server)
         for (options, status) in [([], 0), (["--fail-on", "trouble"], 2), (["--fail-on", "limit"], 2)] {
             let process = Process()
             process.executableURL = URL(filePath: try TestFiles.binary())
@@ -121,6 +129,14 @@ struct DoctorProcessTests {
                     }
                 }
             }
+        }
+    }
+
+    private func wait(for metric: String, toReach value: Double, at server: RunningServer) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try await server.metrics()[metric] ?? 0 < value {
+            try #require(ContinuousClock.now < deadline, "\(metric) never reached \(value)")
+            try await Task.sleep(for: .milliseconds(20))
         }
     }
 

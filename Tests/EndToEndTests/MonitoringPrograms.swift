@@ -92,6 +92,8 @@ final class RunningPrometheus: MonitoringProgram, @unchecked Sendable {
                 "--enable-feature=\(features.joined(separator: ","))",
             ]
         }
+        // It looks for targets every five seconds.
+        try await wait(for: "count(up == 1) >= \(targets.count)", seconds: 20)
     }
 
     /// The `data` of an answer of the HTTP interface.

@@ -107,7 +107,8 @@ struct DashboardTests {
         try await TestServer.run { options in
             options.isReady = false
         } _: { test in
-            #expect(try await test.request("GET", path).status == 200)
+            let response = try await test.request("GET", path)
+            #expect(response.status == 200)
         }
     }
 }

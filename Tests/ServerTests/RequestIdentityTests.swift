@@ -83,7 +83,8 @@ struct RequestIdentityTests {
             let response = try await test.post(
                 "/v1/completions", #"{"prompt":"a","max_tokens":2,"stream":true}"#, headers: ["X-Request-Id: s1"])
             #expect(response.header("x-request-id") == "s1")
-            #expect(try response.events().allSatisfy { $0["id"]?.text == "cmpl-s1" })
+            let events = try response.events()
+            #expect(events.allSatisfy { $0["id"]?.text == "cmpl-s1" })
         }
     }
 }

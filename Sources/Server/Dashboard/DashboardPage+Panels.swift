@@ -295,7 +295,9 @@ extension DashboardPage {
               make("ul", { class: "advice" }, ...other.advice.map(this.adviceItem)))));
             const uptime = now < 5400 ? `${Math.floor(now / 60)} min` : now < 172800
               ? `${Math.floor(now / 3600)} h` : `${Math.floor(now / 86400)} days`;
-            set("server", [server.model.split("/").pop(), `version ${server.version}`, `up ${uptime}`].filter(Boolean).join(" · "));
+            // A served name may be a path.
+            const model = server.model.split("/").pop();
+            set("server", [model, `version ${server.version}`, `up ${uptime}`].filter(Boolean).join(" · "));
             document.title = `${main.title} – Pagoda`;
           },
 

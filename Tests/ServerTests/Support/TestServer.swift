@@ -66,6 +66,7 @@ struct TestServer: Sendable {
             try await body(test)
         }
         await generator.shutdown(draining: .zero)
+        await journal?.settle()
     }
 
     // MARK: - Requests over a raw socket
