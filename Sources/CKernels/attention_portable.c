@@ -13,7 +13,7 @@ size_t pg_cache_head_bytes(int32_t type, int32_t head_size, int32_t block_size) 
 }
 
 size_t pg_attention_scratch(int32_t group_size, int32_t head_size) {
-    // Keys and values of a span; for each query the values' sum, the weights, a correction, and two times the two floats
-    // of a softmax.
+    // Keys and values of a span; for each query the values' sum, the weights, a correction, and two times the two
+    // floats of a softmax.
     return (size_t)2 * head_size * SPAN + (size_t)PG_ATTENTION_ROWS * group_size * (head_size + SPAN + 5);
 }

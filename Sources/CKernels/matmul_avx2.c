@@ -19,8 +19,9 @@ PG_INLINE bytes load_bytes(const void *at) {
 }
 
 // Four columns of all rows times four codes of one token, four tokens at a time: each code is loaded once for both
-// vectors of rows, and 8 sums, 4 weights, 2 products and a constant fill the 16 registers. This is assembly, and kept in
-// its order, because compilers load codes ahead of their use, for which there are no registers, and so by way of memory.
+// vectors of rows, and 8 sums, 4 weights, 2 products and a constant fill the 16 registers. This is assembly, and kept
+// in its order, because compilers load codes ahead of their use, for which there are no registers, and so by way of
+// memory.
 
 /// 4-bit weights: adds to sums of 16 bits, or starts them (FIRST).
 #define MULTIPLY_ADD4(FIRST, ROWS, FOUR, WORDS) \
@@ -42,8 +43,8 @@ PG_INLINE bytes load_bytes(const void *at) {
                     : [row0] "x"((ROWS)[0]), [row1] "x"((ROWS)[1]), [four] "m"(FOUR)); \
     } while (0)
 
-/// Signed 8-bit weights: adds to sums of 32 bits. maddubs wants an unsigned side, which is |weight|; the activation takes
-/// the weight's sign. Two products are at most 2 × 127 × 127 = 32,258, so 16 bits hold them.
+/// Signed 8-bit weights: adds to sums of 32 bits. maddubs wants an unsigned side, which is |weight|; the activation
+/// takes the weight's sign. Two products are at most 2 × 127 × 127 = 32,258, so 16 bits hold them.
 #define MULTIPLY_ADD8(ROWS, MAGNITUDES, ONES, FOUR, SUMS) \
     do { \
         bytes product_, four_; \

@@ -30,8 +30,8 @@ PG_INLINE size_t code_bytes_of(int32_t form) {
 /// How far ahead a panel is asked for that is walked only once.
 #define PG_READ_AHEAD 12288
 
-/// What comes later in memory, which every tile asks for while it computes, `step` bytes a group: the prefetchers of the
-/// CPU stop at a page's end, and see no need while a panel is walked again. Reading past the last panel does no harm.
+/// What comes later in memory, which every tile asks for while it computes, `step` bytes a group: the prefetchers of
+/// the CPU stop at a page's end, and see no need while a panel is walked again. Asking past the last panel does no harm.
 struct read_ahead {
     const uint8_t *at;
     size_t step;

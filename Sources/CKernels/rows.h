@@ -24,7 +24,8 @@ PG_INLINE struct half_sums store_codes(const i32x8 codes[4], int8_t *out) {
 #ifdef PG_PACKS_BYTES
     // Packing works within 128 bits: the words of each half come in the order 0 2 1 3.
     const __m256i words = _mm256_packs_epi16(
-        _mm256_packs_epi32((__m256i)codes[0], (__m256i)codes[1]), _mm256_packs_epi32((__m256i)codes[2], (__m256i)codes[3]));
+        _mm256_packs_epi32((__m256i)codes[0], (__m256i)codes[1]),
+        _mm256_packs_epi32((__m256i)codes[2], (__m256i)codes[3]));
     const __m256i bytes = _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
     _mm256_storeu_si256((__m256i *)out, bytes);
     const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);

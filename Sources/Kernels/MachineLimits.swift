@@ -61,8 +61,8 @@ public struct MachineLimits: Sendable {
         guard let first = matrices.first else { return (0, 0) }
         let arena = Arena()
         let sinks = try FloatMatrix(rows: pool.workerCount, columns: 16, in: arena, purpose: "results")
-        // Pieces that are larger than a core's caches, in turn: what lies in a shared cache between two steps lies there
-        // in this, too.
+        // Pieces that are larger than a core's caches, in turn: what lies in a shared cache between two steps lies
+        // there in this, too.
         var pieces: [[PackedMatrix]] = [[]]
         for matrix in matrices {
             if pieces[pieces.count - 1].reduce(0, { $0 + $1.byteCount }) >= 64 << 20 { pieces.append([]) }

@@ -19,7 +19,7 @@ public struct OTLPEndpoint: Sendable, Equatable {
         let path = rest.drop { $0 != "/" }
         guard !rest.isEmpty, rest.first != "/" else { return nil }
         url = path.isEmpty || path == "/" ? scheme + rest.dropLast(path.count) + Self.usualPath : scheme + rest
-        // Ports and brackets are its subject.
-        guard (try? HTTPClient.Request(url: url)) != nil else { return nil }
+        // Brackets are its subject.
+        guard let request = try? HTTPClient.Request(url: url), (1...65_535).contains(request.port) else { return nil }
     }
 }

@@ -65,8 +65,8 @@ struct pg_quantized {
     int32_t half_start8[2]; // the same for each half of the group
 };
 
-/// The same group of up to 16 tokens. A cache line more than they need keeps the groups of a token, which a product walks
-/// along, out of each other's places in the cache.
+/// The same group of up to 16 tokens. A cache line more than they need keeps the groups of a token, which a product
+/// walks along, out of each other's places in the cache.
 struct pg_activation_group {
     struct pg_quantized tokens[PG_TOKEN_TILE];
     uint8_t padding[64];
