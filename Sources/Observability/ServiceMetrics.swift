@@ -10,6 +10,8 @@ public struct ServiceMetrics: Sendable {
     public let requests: RequestMetrics
     /// The engine's observer.
     public let engine: EngineMetrics
+    /// What libraries report, once it is installed.
+    public let libraries: SwiftMetricsBackend
     private let scrapes: Counter
     private let scrapeSeconds: Counter
 
@@ -32,6 +34,10 @@ public struct ServiceMetrics: Sendable {
         scrapes = try registry.counter("pagoda_scrapes_total", help: "Scrapes answered.")
         scrapeSeconds = try registry.counter(
             "pagoda_scrape_seconds_total", help: "Time spent on making the answers to scrapes.")
+        libraries = SwiftMetricsBackend(
+            registry: registry,
+            dropped: try registry.counter(
+                "pagoda_series_dropped_total", help: "Series that libraries asked for beyond what is kept of theirs."))
         let build = try registry.gauge(
             "pagoda_build_info",
             help: "Version of the program, the instruction set that its kernels use, and the compiler that built it.",

@@ -10,6 +10,7 @@ internal import Models
 internal import Observability
 internal import Primitives
 internal import Server
+internal import Telemetry
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -45,6 +46,7 @@ struct ServeCommand: AsyncParsableCommand {
             plan.metricsConfiguration(
                 modelName: names[0], queueLimit: server.maxNumQueuedReqs, labels: try monitoring.requestLabels()),
             log: observation.log, spans: observation.spans)
+        metrics.libraries.install()
         let server = try await APIServer(
             configuration: try serverConfiguration(names), metrics: metrics, journal: observation.journal,
             logger: logger)

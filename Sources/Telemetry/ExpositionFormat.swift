@@ -19,8 +19,8 @@ public enum ExpositionFormat: Sendable, CaseIterable {
     }
 
     /// The format for a request with this `Accept` header: the acceptable one of the highest weight, of equal weights
-    /// the one named first. Who accepts nothing of ours, or sends no readable header, gets the text format; protobuf gets
-    /// only who names it.
+    /// the one named first. Who accepts nothing of ours, or sends no readable header, gets the text format; only who
+    /// names protobuf gets it.
     public init(accept: String?) {
         let ranges = Self.split(accept ?? "", at: ",").compactMap(MediaRange.init)
         var best: (format: ExpositionFormat, weight: Double)?

@@ -19,7 +19,8 @@ public enum MetricError: Error, Sendable, Equatable, CustomStringConvertible {
         case .invalidName(let name):
             "'\(name)' is no metric name; use letters, digits, '_' and ':', beginning with no digit."
         case .invalidLabelName(let label, let metric):
-            "'\(label)' can't be a label of \(metric); use letters, digits and '_', no '__' in front, not 'le' or 'quantile'."
+            "'\(label)' can't be a label of \(metric); use letters, digits and '_', neither '__' in front nor 'le' or "
+                + "'quantile'."
         case .nameTaken(let name):
             "The name \(name) is taken by another metric; choose another one."
         case .duplicateLabels(let metric):

@@ -4,10 +4,10 @@ import Synchronization
 
 /// Registers metrics and keeps their values.
 ///
-/// Whoever must not wait has a recorder of its own; all others share one under a lock (`update`). A counter or histogram
-/// is the sum of what all recorders hold. A scrape copies the values of all of them as of one moment, between updates,
-/// and writes its text from the copy: sums over series hold in every scrape, whichever recorder they are kept in, and a
-/// slow scraper holds nobody up.
+/// Whoever must not wait has a recorder of its own; all others share one under a lock (`update`). A counter or
+/// histogram is the sum of what all recorders hold. A scrape copies the values of all of them as of one moment, between
+/// updates, and writes its text from the copy: sums over series hold in every scrape, whichever recorder they are kept
+/// in, and a slow scraper holds nobody up.
 public final class MetricRegistry: Sendable {
     private struct Catalogue {
         var families: [MetricFamily] = []

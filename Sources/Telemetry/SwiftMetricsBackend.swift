@@ -27,6 +27,11 @@ public final class SwiftMetricsBackend: MetricsFactory {
         self.dropped = dropped
     }
 
+    /// Has all libraries of this process report here. Once in a process: swift-metrics ends it the second time.
+    public func install() {
+        MetricsSystem.bootstrap(self)
+    }
+
     // MARK: - MetricsFactory
 
     public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
