@@ -31,7 +31,7 @@ PG_INLINE size_t code_bytes_of(int32_t form) {
 #define PG_READ_AHEAD 12288
 
 /// What comes later in memory, which every tile asks for while it computes, `step` bytes a group: the prefetchers of
-/// the CPU stop at a page's end, and see no need while a panel is walked again. Asking past the last panel does no harm.
+/// the CPU stop at a page's end, and see no need while a panel is walked again. Asking past the last panel is harmless.
 struct read_ahead {
     const uint8_t *at;
     size_t step;
