@@ -10,7 +10,7 @@ import Testing
 /// A program of Debian's packages in a folder of its own; ended by its id when the test lets go of it.
 /// Sendable: all its state is set before anyone else sees it.
 class MonitoringProgram: @unchecked Sendable {
-    let port = Int.random(in: 20_000..<60_000)
+    let port = RunningServer.freePort()
     let folder = FileManager.default.temporaryDirectory.appending(path: "monitoring-\(UUID().uuidString)")
     private let process = Process()
 
@@ -45,12 +45,20 @@ class MonitoringProgram: @unchecked Sendable {
         try? FileManager.default.removeItem(at: folder)
     }
 
+    private struct UnexpectedAnswer: Error {
+        var path: String
+        var status: HTTPResponseStatus
+        var body: String
+    }
+
     /// The body of a GET that was answered with 200.
     func get(_ path: String) async throws -> String {
         let request = HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)")
         let response = try await HTTPClient.shared.execute(request, timeout: .seconds(10))
         let body = String(buffer: try await response.body.collect(upTo: 16 << 20))
-        try #require(response.status == .ok, "\(path): \(response.status) \(body)")
+        guard response.status == .ok else {
+            throw UnexpectedAnswer(path: path, status: response.status, body: body)
+        }
         return body
     }
 }

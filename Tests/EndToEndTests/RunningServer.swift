@@ -22,7 +22,7 @@ final class RunningServer: @unchecked Sendable {
 
     /// Starts the default model and waits until it is ready.
     init(_ options: [String] = []) async throws {
-        port = Int.random(in: 20_000..<60_000)
+        port = Self.freePort()
         log = FileManager.default.temporaryDirectory.appending(path: "pagoda-\(port).log")
         FileManager.default.createFile(atPath: log.path, contents: nil)
         process = Process()
@@ -44,6 +44,9 @@ final class RunningServer: @unchecked Sendable {
         process.waitUntilExit()
         try? FileManager.default.removeItem(at: log)
     }
+
+    /// A port that hardly anything else has: below those that the system gives to clients' connections.
+    static func freePort() -> Int { Int.random(in: 10_000..<32_000) }
 
     var base: String { "http://127.0.0.1:\(port)" }
     var logText: String { (try? String(contentsOf: log, encoding: .utf8)) ?? "" }
