@@ -29,8 +29,8 @@ enum ClientRules {
                     .lower, "the tenant's ceiling on sequences, KV blocks or tokens a minute",
                     "what it may not take stays free for the others"),
                 Advice(
-                    .set, "--scheduling-policy priority",
-                    "with a larger `priority` in this tenant's requests the others' go first"),
+                    .lower, "the number of requests that it sends at a time",
+                    "if it has no ceiling: a job that nobody waits for needs no more than keeps the cores busy"),
             ])
     }
 
@@ -43,11 +43,11 @@ enum ClientRules {
             impact: max(share, waited / (waited + figures.queue.running + figures.queue.waiting)),
             """
             Clients read their answers more slowly than these are made: on average \(ServerFigures.about(waited)) \
-            streams stand still for that. The engine is not held up by it.
+            answers stand still for that. The engine is not held up by it.
             """,
             evidence: [
                 Evidence(
-                    "streams waiting for their readers", Quantity(waited, .count), "pagoda_slow_reader_seconds_total"),
+                    "answers waiting for their readers", Quantity(waited, .count), "pagoda_slow_reader_seconds_total"),
                 figures.latency.share(of: "client").map {
                     Evidence("of latency, clients", Quantity($0, .share), "pagoda_request_seconds_total")
                 }, figures.runningEvidence, figures.throughputEvidence,

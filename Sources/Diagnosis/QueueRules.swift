@@ -83,7 +83,14 @@ enum QueueRules {
                 figures.waitingEvidence, figures.growthEvidence, figures.runningEvidence, figures.slotEvidence,
                 figures.cacheEvidence, figures.batchEvidence,
             ] + figures.computeEvidence + [figures.latencyEvidence, figures.firstTokenEvidence],
-            advice: gains ? [raise] : [add, shed])
+            advice: (gains ? [raise] : [add, shed]) + [
+                Advice(
+                    .look, "who holds the slots",
+                    """
+                    /debug/requests lists them (--enable-debug-endpoints); a batch job should keep fewer requests in \
+                    flight
+                    """)
+            ])
     }
 
     static func tokenBudget(_ figures: ServerFigures) -> Finding? {

@@ -95,12 +95,12 @@ struct RuleTests {
         scrapes.gauge("vllm:num_requests_waiting", 30)
         let few = try scrapes.verdict.main
         #expect(few.limit == .slots && few.severity == .trouble)
-        #expect(few.advice.map(\.setting) == ["--max-num-seqs"] && few.advice[0].direction == .raise)
+        #expect(few.advice.first?.setting == "--max-num-seqs" && few.advice.first?.direction == .raise)
         scrapes.busy(steps: 40, sequences: 128, multiplyAdds: 690e9, bytes: 4e9)
         scrapes.gauge("pagoda_max_running_sequences", 128)
         let many = try scrapes.verdict.main
         #expect(many.limit == .slots)
-        #expect(many.advice.map(\.setting) == ["more cores or another replica", "--max-num-queued-reqs"])
+        #expect(many.advice.map(\.setting).starts(with: ["more cores or another replica", "--max-num-queued-reqs"]))
     }
 
     @Test("prompts that wait beside free slots and blocks, with full steps, mean the token budget")
@@ -188,7 +188,7 @@ struct RuleTests {
         var scrapes = Scrapes()
         scrapes.counter("pagoda_slow_reader_seconds_total", 20)
         let main = try scrapes.verdict.main
-        #expect(main.limit == .slowClients && main.sentence.contains("on average 2 streams"))
+        #expect(main.limit == .slowClients && main.sentence.contains("on average 2 answers"))
     }
 
     @Test("failing requests are told from those of two unlucky clients")

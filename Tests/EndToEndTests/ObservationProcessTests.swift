@@ -10,7 +10,7 @@ import TraceTesting
 struct ObservationProcessTests {
     private static let trace = "0af7651916cd43dd8448eb211c80319c"
 
-    @Test("one id leads from the client's headers to log line, timeline, spans and exemplars; no word of the prompt does")
+    @Test("one id leads from the client to log line, timeline, spans and exemplars; no word of the prompt does")
     func oneRequest() async throws {
         let collector = try await TraceCollector()
         let server = try await RunningServer([
