@@ -17,6 +17,10 @@ struct MetricsOptions: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "Measure the machine's limits at start, which takes some 50 ms.")
     var measureMachine = true
 
+    func validate() throws {
+        _ = try requestLabels()
+    }
+
     func requestLabels() throws(CommandError) -> Set<RequestLabel> {
         var labels: Set<RequestLabel> = []
         for name in metricsLabels?.split(separator: ",") ?? [] {
