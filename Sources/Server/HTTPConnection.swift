@@ -378,27 +378,6 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 }
 
-extension HTTPMetrics.Answer {
-    /// The answer to a request of which only the head is known yet; counted as if its client went away unless more
-    /// comes of it.
-    fileprivate init(_ head: HTTPRequestHead) {
-        let path = String(decoding: head.uri.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
-        self.init(route: HTTPMetrics.Route(method: head.method.rawValue, path: path), status: 499, seconds: 0)
-    }
-
-    fileprivate mutating func note(_ piece: HTTPResponsePiece) {
-        switch piece {
-        case .whole(let response):
-            status = Int(response.status.code)
-            responseBytes = response.body.count
-        case .head(let status, _, let length):
-            self.status = Int(status.code)
-            responseBytes = length ?? 0
-        case .bytes, .end: break
-        }
-    }
-}
-
 extension HTTPServerRequestPart {
     /// What it takes in memory, roughly.
     fileprivate var estimatedBytes: Int {
