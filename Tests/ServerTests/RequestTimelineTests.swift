@@ -1,3 +1,4 @@
+import Foundation
 import Engine
 import EngineTesting
 import JSON
@@ -67,6 +68,8 @@ struct RequestTimelineTests {
             // Room for less than the two need together.
             options.executor.capacity = .init(blockCount: 12, blockSize: 16)
             options.maxModelLength = 192
+            // Both are there long before the first has grown.
+            options.executor.beforeStep = { _ in usleep(5000) }
         } _: { test in
             let prompt = String(repeating: "x", count: 90)
             let body = #"{"prompt":["\#(prompt)","\#(prompt)"],"max_tokens":60,"ignore_eos":true}"#
@@ -90,10 +93,15 @@ struct RequestTimelineTests {
         try await TestServer.run { options in
             Self.enable(&options)
             options.server.maxQueuedRequests = 1
-            options.executor.beforeStep = { _ in gate.pass() }
+            // Slow enough that it is not done before the server has seen that nobody is there.
+            options.executor.beforeStep = { _ in
+                gate.pass()
+                usleep(5000)
+            }
         } _: { test in
             try await test.connect { connection in
-                try await connection.post("/v1/completions", #"{"prompt":"a","max_tokens":50,"stream":true}"#)
+                try await connection.post(
+                    "/v1/completions", #"{"prompt":"a","max_tokens":100,"ignore_eos":true,"stream":true}"#)
                 await gate.waitForArrival()
                 #expect(try await test.post("/v1/completions", #"{"prompt":"a"}"#).status == 503)
                 try await connection.close()
