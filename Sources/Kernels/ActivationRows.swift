@@ -17,7 +17,7 @@ public struct ActivationRows: @unchecked Sendable {
 
     public init(rows: Int, columns: Int, in arena: Arena, purpose: String) throws(KernelError) {
         values = try FloatMatrix(rows: rows, columns: columns, in: arena, purpose: purpose)
-        groupCount = columns / 32
+        groupCount = columns / Self.groupColumns
         let tile = Int(PG_TOKEN_TILE)
         groups = try arena.allocate(
             pg_activation_group.self, (rows + tile - 1) / tile, groupCount, purpose: purpose)
@@ -25,10 +25,22 @@ public struct ActivationRows: @unchecked Sendable {
 
     /// Brings the 8-bit form of a row up to date with its values.
     public func quantize(row: Int, _ kernels: KernelSet) {
+        quantize(row: row, columns: 0..<groupCount * Self.groupColumns, kernels)
+    }
+
+    /// The same for some of the columns, whole groups of 32.
+    func quantize(row: Int, columns: Range<Int>, _ kernels: KernelSet) {
+        precondition(
+            columns.lowerBound % Self.groupColumns == 0 && columns.count % Self.groupColumns == 0
+                && columns.upperBound <= columnCount, "columns of parts of groups")
         let tile = Int(PG_TOKEN_TILE)
         kernels.functions.quantize_row(
-            values.row(row), Int32(columnCount), groups + row / tile * groupCount, Int32(row % tile))
+            values.row(row) + columns.lowerBound, Int32(columns.count),
+            groups + row / tile * groupCount + columns.lowerBound / Self.groupColumns, Int32(row % tile))
     }
+
+    /// Columns that share a scale in the 8-bit form.
+    public static let groupColumns = Int(PG_GROUP)
 
     var view: pg_activations {
         pg_activations(values: values.row(0), groups: groups, columns: Int32(columnCount))

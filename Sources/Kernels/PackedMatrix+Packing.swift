@@ -29,31 +29,42 @@ extension PackedMatrix {
         packing sources: [MatrixSource], columnCount: Int, asFloat32: Bool, in arena: Arena, purpose: String,
         pool: WorkerPool
     ) throws(KernelError) {
-        let rowCount = sources.reduce(0) { $0 + $1.rowCount }
-        let float32 = Int32(PG_FORM_F32.rawValue)
-        let form = asFloat32 ? float32 : pg_form_for_sources(sources.map(\.format.packSource), Int32(sources.count))
-        let toFloat32 = form == float32
-        try self.init(rowCount: rowCount, columnCount: columnCount, form: form, in: arena, purpose: purpose)
-        let packed = self
+        var parts: [(form: Int32, rowCount: Int)] = []
+        var formats: [StorageFormat] = []
+        for source in sources {
+            // Sources alike share a part, and in reference mode all do.
+            if let last = formats.last, last == source.format || asFloat32 {
+                parts[parts.count - 1].rowCount += source.rowCount
+            } else {
+                let form = asFloat32 ? Int32(PG_FORM_F32.rawValue) : pg_form_of_source(source.format.packSource)
+                parts.append((form, source.rowCount))
+                formats.append(source.format)
+            }
+        }
+        try self.init(parts: parts, columnCount: columnCount, in: arena, purpose: purpose)
+        let packed = self, partCount = parts.count
         let rows = sources.flatMap { source in
             (0..<source.rowCount).map { row in RowSource(source, row: source.rowOrder(row), columnCount: columnCount) }
         }
         pool.run { worker in
-            let scratch = UnsafeMutablePointer<Float>.allocate(capacity: toFloat32 ? Self.panelRows * columnCount : 1)
+            let scratch = UnsafeMutablePointer<Float>.allocate(capacity: asFloat32 ? Self.panelRows * columnCount : 1)
             defer { scratch.deallocate() }
-            worker.stage(tiles: packed.panelCount) { index in
-                let first = index * Self.panelRows
-                let panelRows = rows[first..<min(rows.count, first + Self.panelRows)]
-                if toFloat32 {
-                    packed.packFloat32(panel: index, panelRows, scratch)
-                } else {
-                    packed.packCodes(panel: index, panelRows)
+            for index in 0..<partCount {
+                let part = packed.part(index)
+                worker.stage(tiles: part.panelCount) { panel in
+                    let first = part.firstRow + panel * Self.panelRows
+                    let panelRows = rows[first..<min(part.firstRow + part.rowCount, first + Self.panelRows)]
+                    if asFloat32 {
+                        part.packFloat32(panel: panel, panelRows, scratch)
+                    } else {
+                        part.pack(panel: panel, panelRows)
+                    }
                 }
             }
         }
     }
 
-    private struct RowSource {
+    fileprivate struct RowSource {
         let bytes: UnsafePointer<UInt8>
         let format: StorageFormat
 
@@ -66,19 +77,21 @@ extension PackedMatrix {
                 .assumingMemoryBound(to: UInt8.self)
         }
     }
+}
 
-    private func packCodes(panel index: Int, _ rows: ArraySlice<RowSource>) {
-        var pointers = [UnsafePointer<UInt8>?](repeating: nil, count: Self.panelRows)
-        var formats = [Int32](repeating: 0, count: Self.panelRows)
-        for (place, row) in rows.enumerated() {
-            pointers[place] = row.bytes
-            formats[place] = row.format.packSource
-        }
-        pg_pack_panel(form, &formats, &pointers, Int32(columnCount), panel(index))
+extension PackedMatrix.Part {
+    /// `rows`, up to 16 and at least one, are of one format.
+    fileprivate func pack(panel index: Int, _ rows: ArraySlice<PackedMatrix.RowSource>) {
+        guard let source = rows.first?.format.packSource else { return }
+        var pointers = [UnsafePointer<UInt8>?](repeating: nil, count: PackedMatrix.panelRows)
+        for (place, row) in rows.enumerated() { pointers[place] = row.bytes }
+        pg_pack_panel(source, &pointers, Int32(columnCount), panel(index))
     }
 
-    private func packFloat32(panel index: Int, _ rows: ArraySlice<RowSource>, _ scratch: UnsafeMutablePointer<Float>) {
-        var pointers = [UnsafePointer<Float>?](repeating: nil, count: Self.panelRows)
+    fileprivate func packFloat32(
+        panel index: Int, _ rows: ArraySlice<PackedMatrix.RowSource>, _ scratch: UnsafeMutablePointer<Float>
+    ) {
+        var pointers = [UnsafePointer<Float>?](repeating: nil, count: PackedMatrix.panelRows)
         for (place, row) in rows.enumerated() {
             let values = scratch + place * columnCount
             Dequantize.decode(row.bytes, format: row.format, elementCount: columnCount, into: values)

@@ -40,13 +40,14 @@ struct Decoder {
         _ index: Int, _ batch: ForwardBatch, _ plan: AttentionPlan, _ worker: Worker
     ) {
         let layer = weights.layers[index], rows = batch.rowCount
-        norm(layer.attentionNorm, rows: rows, for: layer.queryKeyValue, worker)
+        norm(layer.attentionNorm, rows: rows, quantizes: layer.queryKeyValue.usesQuantizedActivations, worker)
         layer.queryKeyValue.multiply(
             buffers.normed, tokenCount: rows, into: buffers.queryKeyValue, kernels, worker, workerCount: workerCount)
         worker.stage(tiles: rows) { row in
             placeInCache(layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row])
         }
-        let operands = attentionOperands
+        let quantizes = layer.attentionOutput.usesQuantizedActivations
+        let operands = attentionOperands(quantizes: quantizes && headGroupsFillGroups)
         worker.stage(tiles: plan.tasks.count) { task in
             cache.attend(
                 layer: index, task: plan.tasks[task], operands, blockTables: batch.blockTables, worker, kernels)
@@ -56,7 +57,9 @@ struct Decoder {
                 cache.mergeParts(of: plan.merges[task], operands, kernels)
             }
         }
-        quantize(buffers.attention, rows: rows, for: layer.attentionOutput, worker)
+        if quantizes, !headGroupsFillGroups {
+            worker.stage(tiles: rows) { row in buffers.attention.quantize(row: row, kernels) }
+        }
         layer.attentionOutput.multiply(
             buffers.attention, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
             workerCount: workerCount)
@@ -65,9 +68,12 @@ struct Decoder {
         }
     }
 
-    private var attentionOperands: KVCacheStorage.AttentionOperands {
+    /// Whether the heads of a task of attention can be quantised by themselves.
+    private var headGroupsFillGroups: Bool { groupSize * headSize % ActivationRows.groupColumns == 0 }
+
+    private func attentionOperands(quantizes: Bool) -> KVCacheStorage.AttentionOperands {
         KVCacheStorage.AttentionOperands(
-            queries: buffers.queryKeyValue, out: buffers.attention.values, groupSize: groupSize,
+            queries: buffers.queryKeyValue, out: buffers.attention, quantizes: quantizes, groupSize: groupSize,
             window: configuration.slidingWindow ?? 0, scale: 1 / Float(headSize).squareRoot(),
             scratch: buffers.attentionScratch, partials: buffers.attentionPartials)
     }
@@ -85,14 +91,12 @@ struct Decoder {
     }
 
     private func feedForward(_ layer: DecoderLayer, rows: Int, _ worker: Worker) {
-        let inner = configuration.intermediateSize
-        norm(layer.feedForwardNorm, rows: rows, for: layer.gateUp, worker)
-        layer.gateUp.multiply(
-            buffers.normed, tokenCount: rows, into: buffers.gateUp, kernels, worker, workerCount: workerCount)
-        worker.stage(tiles: rows) { row in
-            kernels.gateSilu(buffers.gateUp, row: row, width: inner, into: buffers.gated.values)
-            if layer.down.usesQuantizedActivations { buffers.gated.quantize(row: row, kernels) }
-        }
+        let quantizes = layer.gate.usesQuantizedActivations || layer.up.usesQuantizedActivations
+        norm(layer.feedForwardNorm, rows: rows, quantizes: quantizes, worker)
+        PackedMatrix.multiplyGated(
+            gate: layer.gate, up: layer.up, buffers.normed, tokenCount: rows, into: buffers.gated,
+            quantizes: layer.down.usesQuantizedActivations, scratch: buffers.up, kernels, worker,
+            workerCount: workerCount)
         layer.down.multiply(
             buffers.gated, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
             workerCount: workerCount)
@@ -111,17 +115,12 @@ struct Decoder {
             workerCount: workerCount)
     }
 
-    private func norm(_ weight: FloatMatrix, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
+    private func norm(_ weight: FloatMatrix, rows: Int, quantizes: Bool, _ worker: Worker) {
         worker.stage(tiles: rows) { row in
             kernels.rmsNorm(
                 buffers.hidden, row: row, weight: weight, epsilon: configuration.normEpsilon,
                 into: buffers.normed.values, row: row)
-            if consumer.usesQuantizedActivations { buffers.normed.quantize(row: row, kernels) }
+            if quantizes { buffers.normed.quantize(row: row, kernels) }
         }
-    }
-
-    private func quantize(_ activations: ActivationRows, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
-        guard consumer.usesQuantizedActivations else { return }
-        worker.stage(tiles: rows) { row in activations.quantize(row: row, kernels) }
     }
 }

@@ -67,7 +67,8 @@ private struct WeightLoader {
             attentionOutput: try matrix([(.attentionOutput(layer: layer), hidden)], columns: queryRows),
             attentionOutputBias: try bias([(.attentionOutput(layer: layer), hidden)], isRequired: false),
             feedForwardNorm: try vector(.feedForwardNorm(layer: layer), size: hidden),
-            gateUp: try matrix([(.gate(layer: layer), inner), (.up(layer: layer), inner)], columns: hidden),
+            gate: try matrix([(.gate(layer: layer), inner)], columns: hidden),
+            up: try matrix([(.up(layer: layer), inner)], columns: hidden),
             down: try matrix([(.down(layer: layer), hidden)], columns: inner))
     }
 

@@ -14,8 +14,9 @@ struct DecoderLayer {
     let attentionOutput: PackedMatrix
     let attentionOutputBias: FloatMatrix?
     let feedForwardNorm: FloatMatrix
-    /// Gate and up stacked: shape [2 × intermediateSize, hiddenSize].
-    let gateUp: PackedMatrix
+    /// Shape [intermediateSize, hiddenSize], as that of `up`.
+    let gate: PackedMatrix
+    let up: PackedMatrix
     /// Shape [hiddenSize, intermediateSize].
     let down: PackedMatrix
 }
