@@ -11,7 +11,7 @@ struct LibraryMetricsTests {
     private static let connections = #"swift_some_library_connections_total{pool="a"}"#
 
     /// Installs a backend for all tests of this process, which can be done once.
-    @Test("a library's counter, gauge and timer show in a live scrape in every format, and later backends change nothing")
+    @Test("a library's counter, gauge and timer show in live scrapes of every format; later backends change nothing")
     func liveScrape() async throws {
         try await TestServer.run { test in
             #expect(test.metrics.libraries.install())
