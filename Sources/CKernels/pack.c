@@ -39,45 +39,12 @@ size_t pg_panel_bytes(int32_t form, int32_t columns) {
     }
 }
 
-INLINED uint32_t load32(const void *at) {
-    uint32_t word;
-    memcpy(&word, at, 4);
-    return word;
-}
-
 INLINED void store32(uint8_t *at, uint32_t word) {
     memcpy(at, &word, 4);
 }
 
 INLINED void store16(uint8_t *at, uint16_t value) {
     memcpy(at, &value, 2);
-}
-
-/// Puts a row's codes of a group in their place, `out` being where its first four go.
-INLINED void pack_codes(int32_t form, const int8_t *codes, uint8_t *out) {
-    uint32_t four[8];
-    for (int v = 0; v < 8; v++)
-        four[v] = load32(codes + v * 4);
-    if (bits_of(form) == 8) {
-        for (int v = 0; v < 8; v++)
-            store32(out + v * 64, four[v]);
-        return;
-    }
-    for (int v = 0; v < 4; v++)
-        store32(out + v * 64, (four[v] & 0x0f0f0f0f) | (four[v + 4] & 0x0f0f0f0f) << 4);
-    if (bits_of(form) == 5) {
-        uint32_t bits = 0;
-        for (int v = 0; v < 8; v++)
-            bits |= (four[v] >> 4 & 0x01010101) << v;
-        store32(out + 256, bits);
-    } else if (bits_of(form) == 6) {
-        for (int plane = 0; plane < 2; plane++) {
-            uint32_t bits = 0;
-            for (int i = 0; i < 4; i++)
-                bits |= (four[plane * 4 + i] >> 4 & 0x03030303) << i * 2;
-            store32(out + 256 + plane * 64, bits);
-        }
-    }
 }
 
 /// So many groups of all rows are packed in turn: their panel's part stays in the first cache.
@@ -94,11 +61,13 @@ INLINED void pack_blocks(
     for (int32_t first = 0; first < group_count; first += GROUPS_AT_ONCE) {
         const int32_t end = group_count - first < GROUPS_AT_ONCE ? group_count : first + GROUPS_AT_ONCE;
         for (int row = 0; row < PG_PANEL_ROWS; row++) {
-            struct group group = {{0}, {0}, {0}};
+            struct group group = {0};
             for (int32_t g = first; g < end; g++) {
                 if (rows[row])
                     unpack(rows[row], g, &group);
-                pack_codes(form, group.codes, panel + code_bytes_of(form) * (size_t)g + row * 4);
+                uint8_t *words = panel + code_bytes_of(form) * (size_t)g + row * 4;
+                for (int i = 0; i < bits_of(form); i++)
+                    store32(words + i * 64, group.words[i]);
                 for (int half = 0; half < halves_of(form); half++) {
                     const size_t at = scale_bytes_of(form) * (size_t)g + (size_t)(half * PG_PANEL_ROWS + row) * 2;
                     store16(scales + at, group.scale[half]);
@@ -114,7 +83,7 @@ static void pack_panel_32(const uint8_t *const rows[PG_PANEL_ROWS], int32_t colu
     static const uint8_t zero[4];
     for (int32_t column = 0; column < columns; column++)
         for (int row = 0; row < PG_PANEL_ROWS; row++, panel += 4)
-            store32(panel, load32(rows[row] ? rows[row] + (size_t)column * 4 : zero));
+            store32(panel, four_bytes(rows[row] ? rows[row] + (size_t)column * 4 : zero, 0));
 }
 
 void pg_pack_panel_f32(const float *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel) {
