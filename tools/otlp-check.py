@@ -170,8 +170,8 @@ def main():
         check(request.trace_state == "vendor=1", f"the trace state is {request.trace_state!r}")
         values = attributes(request.attributes, "llm_request")
         for key, value in [
-            ("gen_ai.request.max_tokens", 6), ("gen_ai.usage.completion_tokens", 6), ("gen_ai.request.temperature", 0.5),
-            ("gen_ai.request.top_p", 0.9), ("gen_ai.request.n", 1), ("http.response.status_code", 200),
+            ("gen_ai.request.max_tokens", 6), ("gen_ai.usage.completion_tokens", 6), ("gen_ai.request.n", 1),
+            ("gen_ai.request.temperature", 0.5), ("gen_ai.request.top_p", 0.9), ("http.response.status_code", 200),
         ]:
             check(values.get(key) == value, f"{key} is {values.get(key)!r}, not {value!r}")
     failed = [span for span in found if span.name == "llm_request" and span.status.code == Status.STATUS_CODE_ERROR]

@@ -157,7 +157,7 @@ struct MonitoringTests {
 
     // MARK: - Alerts
 
-    @Test("a queue that outgrows the KV cache alerts by latency, KV usage and queue growth, and a dead server pages")
+    @Test("a queue that outgrows the KV cache alerts by latency, KV usage and growth; a dead server pages and mails")
     func scenarioOne() async throws {
         // 130 blocks: some thirty of the requests below.
         let server = try await RunningServer(["--kv-cache-memory-bytes", "48000000", "--max-num-seqs", "64"])
@@ -170,8 +170,10 @@ struct MonitoringTests {
             received.withLock { $0.append(notification) }
             return SmallHTTPServer.Response(body: ByteBuffer(string: #"{"errcode": 0, "access_token": "token"}"#))
         }
+        let mailbox = try await SmallMailServer()
         let alertmanager = try await MonitoringProgram(
-            "prometheus-alertmanager", files: try Self.hurriedAlertmanager(receiverPort: receiver.port)
+            "prometheus-alertmanager",
+            files: try Self.hurriedAlertmanager(receiverPort: receiver.port, mailPort: mailbox.port)
         ) { port in
             [
                 "--config.file=alertmanager.yml", "--storage.path=data", "--web.listen-address=127.0.0.1:\(port)",
@@ -215,6 +217,12 @@ struct MonitoringTests {
                 $0.path == "/alerts" && $0.body.contains("PagodaDown") && $0.authorization == "Bearer webhook-token"
             }
         }
+        try await Self.eventually {
+            mailbox.mails.contains { mail in
+                mail.sender.contains("alerts@example.com") && mail.recipients.contains("<operators@example.com>")
+                    && mail.text.contains("Subject: ") && mail.text.contains("PagodaDown")
+            }
+        }
     }
 
     private struct Notification: Sendable {
@@ -250,14 +258,14 @@ struct MonitoringTests {
         return rules
     }
 
-    /// The configuration of deploy/ with one receiver's address for all others, and without waiting.
-    private static func hurriedAlertmanager(receiverPort: Int) throws -> [String: String] {
+    /// The configuration of deploy/ with one receiver's address for all others, mail unencrypted, and without waiting.
+    private static func hurriedAlertmanager(receiverPort: Int, mailPort: Int) throws -> [String: String] {
         let receiver = "http://127.0.0.1:\(receiverPort)"
         let wecom = "wechat_api_corp_id: id\n  wechat_api_url: \(receiver)/wecom/"
         let configuration = try deployed("alertmanager/alertmanager.yml")
             .replacing("http://localhost:8060/", with: "\(receiver)/bridge/")
             .replacing("http://localhost:9099/", with: "\(receiver)/")
-            .replacing("mail.example.com:587", with: "127.0.0.1:1")
+            .replacing("mail.example.com:587", with: "127.0.0.1:\(mailPort)\n  smtp_require_tls: false")
             .replacing("wechat_api_corp_id: CORP_ID", with: wecom)
             .replacing(#/group_(wait|interval): \w+/#) { "group_\($0.1): 1s" }
         return [
