@@ -18,7 +18,7 @@ static inline void set_scale(struct group *group, uint16_t scale, uint16_t minim
     group->minimum[0] = group->minimum[1] = minimum;
 }
 
-/// Four codes of 4 bits, the first of 16 columns in low halves and the other 16 in high ones, are four words as they are.
+/// 16 bytes, whose low halves are the codes of 16 columns and whose high halves those of the other 16, are four words.
 static inline void copy_nibbles(struct group *group, const uint8_t *quants) {
     memcpy(group->words, quants, 16);
 }

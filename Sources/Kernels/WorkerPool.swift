@@ -48,8 +48,8 @@ public struct Worker {
     public let index: Int
     let pool: OpaquePointer
 
-    /// Calls `body` for each tile, and waits until all are done. Each worker starts with a range of its own; one that is
-    /// done helps the others.
+    /// Calls `body` for each tile, and waits until all are done. Each worker starts with a range of its own; one that
+    /// is done helps the others.
     public func stage(tiles count: Int, _ body: (Int) -> Void) {
         while true {
             let tile = pg_pool_next_tile(pool, Int32(index), Int32(count))

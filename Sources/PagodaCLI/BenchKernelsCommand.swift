@@ -25,7 +25,7 @@ struct BenchKernelsCommand: ParsableCommand {
     ]
 
     @Option(parsing: .upToNextOption, help: "Formats of the weights, by GGUF's names.")
-    var formats = ["q4_1", "q4_0", "q8_0", "q6_K"]
+    var formats = ["q4_1", "q4_0", "q5_0", "q8_0", "q6_K"]
 
     @Option(parsing: .upToNextOption, help: "Numbers of tokens in a batch.")
     var batches = [1, 4, 8, 32, 128]
