@@ -5,14 +5,8 @@
 #include <string.h>
 
 #include "half.h"
+#include "pack_group.h"
 #include "pg_matmul.h"
-
-/// A group of 32 columns of one row: weight = code × scale[half] + minimum[half].
-struct group {
-    int8_t codes[PG_GROUP];
-    float scale[2];
-    float minimum[2];
-};
 
 static inline void set_scale(struct group *group, float scale, float minimum) {
     group->scale[0] = group->scale[1] = scale;
@@ -262,6 +256,16 @@ static inline void pack_group(
         if (has_minimum(form))
             store_halves(minima + (half * PG_PANEL_ROWS + row) * 2, group->minimum[half]);
     }
+}
+
+void pg_put_group(
+    int32_t form, const struct group *group, int row, int32_t index, int32_t count, uint8_t *restrict panel
+) {
+    uint8_t *scales = panel + code_bytes(form) * (size_t)count;
+    uint8_t *minima = scales + scale_bytes(form) * (size_t)count;
+    pack_group(
+        form, group, row, panel + code_bytes(form) * (size_t)index, scales + scale_bytes(form) * (size_t)index,
+        minima + scale_bytes(form) * (size_t)index);
 }
 
 static void pack_panel_32(const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel) {

@@ -30,6 +30,26 @@ public struct ActivationRows: @unchecked Sendable {
             values.row(row), Int32(columnCount), groups + row / tile * groupCount, Int32(row % tile))
     }
 
+    /// The same as `consumer` reads it: in its order of columns, and not at all if it reads fp32.
+    public func quantize(row: Int, for consumer: PackedMatrix, _ kernels: KernelSet) {
+        guard consumer.usesQuantizedActivations else { return }
+        guard consumer.columnOrder != nil else { return quantize(row: row, kernels) }
+        precondition(consumer.columnCount == columnCount, "activations of another width")
+        let tile = Int(PG_TOKEN_TILE), group = Int(PG_GROUP), source = values.row(row)
+        consumer.withColumnOrder { order in
+            guard let order else { return }
+            withUnsafeTemporaryAllocation(byteCount: group * 4, alignment: 64) { bytes in
+                // As many bytes as were asked for, hence an address.
+                let gathered = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+                for index in 0..<groupCount {
+                    for column in 0..<group { gathered[column] = source[Int(order[index * group + column])] }
+                    kernels.functions.quantize_row(
+                        gathered, Int32(group), groups + row / tile * groupCount + index, Int32(row % tile))
+                }
+            }
+        }
+    }
+
     var view: pg_activations {
         pg_activations(values: values.row(0), groups: groups, columns: Int32(columnCount))
     }

@@ -34,26 +34,41 @@ extension PackedMatrix {
         let form = asFloat32 ? float32 : pg_form_for_sources(sources.map(\.format.packSource), Int32(sources.count))
         let toFloat32 = form == float32
         try self.init(rowCount: rowCount, columnCount: columnCount, form: form, in: arena, purpose: purpose)
-        let packed = self
-        let rows = sources.flatMap { source in
-            (0..<source.rowCount).map { row in RowSource(source, row: source.rowOrder(row), columnCount: columnCount) }
-        }
-        pool.run { worker in
-            let scratch = UnsafeMutablePointer<Float>.allocate(capacity: toFloat32 ? Self.panelRows * columnCount : 1)
-            defer { scratch.deallocate() }
-            worker.stage(tiles: packed.panelCount) { index in
-                let first = index * Self.panelRows
-                let panelRows = rows[first..<min(rows.count, first + Self.panelRows)]
-                if toFloat32 {
-                    packed.packFloat32(panel: index, panelRows, scratch)
-                } else {
-                    packed.packCodes(panel: index, panelRows)
-                }
+        let rows = Self.rows(of: sources, columnCount: columnCount)
+        packPanels(pool: pool, scratchFloats: toFloat32) { packed, index, floats in
+            let first = index * Self.panelRows
+            let panelRows = rows[first..<min(rows.count, first + Self.panelRows)]
+            if toFloat32 {
+                var pointers = packed.decode(panelRows, into: floats)
+                pg_pack_panel_f32(&pointers, Int32(columnCount), packed.panel(index))
+            } else {
+                packed.packCodes(panel: index, panelRows)
             }
         }
     }
 
-    private struct RowSource {
+    /// Calls `pack` for each panel, on all workers, with room for its rows in fp32 if asked for.
+    func packPanels(
+        pool: WorkerPool, scratchFloats: Bool,
+        _ pack: (_ packed: PackedMatrix, _ panel: Int, _ floats: UnsafeMutablePointer<Float>) -> Void
+    ) {
+        pool.run { worker in
+            let scratch = UnsafeMutablePointer<Float>.allocate(
+                capacity: scratchFloats ? Self.panelRows * columnCount : 1)
+            defer { scratch.deallocate() }
+            worker.stage(tiles: panelCount) { index in pack(self, index, scratch) }
+        }
+    }
+
+    /// The stacked rows of `sources`, each in its order.
+    static func rows(of sources: [MatrixSource], columnCount: Int) -> [RowSource] {
+        sources.flatMap { source in
+            (0..<source.rowCount).map { row in RowSource(source, row: source.rowOrder(row), columnCount: columnCount) }
+        }
+    }
+
+    /// The bytes of one row.
+    struct RowSource {
         let bytes: UnsafePointer<UInt8>
         let format: StorageFormat
 
@@ -77,14 +92,17 @@ extension PackedMatrix {
         pg_pack_panel(form, &formats, &pointers, Int32(columnCount), panel(index))
     }
 
-    private func packFloat32(panel index: Int, _ rows: ArraySlice<RowSource>, _ scratch: UnsafeMutablePointer<Float>) {
+    /// The fp32 values of up to 16 rows, which stand in `scratch`; null for rows that are not there.
+    func decode(
+        _ rows: ArraySlice<RowSource>, into scratch: UnsafeMutablePointer<Float>
+    ) -> [UnsafePointer<Float>?] {
         var pointers = [UnsafePointer<Float>?](repeating: nil, count: Self.panelRows)
         for (place, row) in rows.enumerated() {
             let values = scratch + place * columnCount
             Dequantize.decode(row.bytes, format: row.format, elementCount: columnCount, into: values)
             pointers[place] = UnsafePointer(values)
         }
-        pg_pack_panel_f32(&pointers, Int32(columnCount), panel(index))
+        return pointers
     }
 }
 

@@ -11,15 +11,18 @@ public struct PackedMatrix: @unchecked Sendable {
     public let rowCount: Int
     public let columnCount: Int
     let form: Int32
+    /// Column i of the panels is column columnOrder[i] of activations; nil if they are in the same order.
+    let columnOrder: [Int32]?
     private let panels: UnsafeMutablePointer<UInt8>
     private let panelBytes: Int
 
     init(
-        rowCount: Int, columnCount: Int, form: Int32, in arena: Arena, purpose: String
+        rowCount: Int, columnCount: Int, form: Int32, columnOrder: [Int32]? = nil, in arena: Arena, purpose: String
     ) throws(KernelError) {
         self.rowCount = rowCount
         self.columnCount = columnCount
         self.form = form
+        self.columnOrder = columnOrder
         panelBytes = pg_panel_bytes(form, Int32(columnCount))
         panels = try arena.allocate(
             UInt8.self, (rowCount + Self.panelRows - 1) / Self.panelRows, panelBytes, purpose: purpose)
@@ -49,24 +52,36 @@ public struct PackedMatrix: @unchecked Sendable {
     /// Writes the fp32 values of weight row `row` to row `destination` of `out`: an embedding look-up.
     public func copyRow(_ row: Int, to destination: Int, of out: FloatMatrix) {
         precondition(row >= 0 && row < rowCount && out.columnCount == columnCount, "weight row out of range")
-        pg_unpack_row(
-            form, panel(row / Self.panelRows), Int32(row % Self.panelRows), Int32(columnCount), out.row(destination))
+        let panel = panel(row / Self.panelRows), inPanel = Int32(row % Self.panelRows), values = out.row(destination)
+        pg_unpack_row(form, panel, inPanel, Int32(columnCount), values)
+        guard let columnOrder else { return }
+        let packed = (0..<columnCount).map { values[$0] }
+        for (column, source) in columnOrder.enumerated() { values[Int(source)] = packed[column] }
+    }
+
+    /// Calls `body` with the order of columns; null if there is none.
+    func withColumnOrder<Result>(_ body: (UnsafePointer<Int32>?) -> Result) -> Result {
+        guard let columnOrder else { return body(nil) }
+        return columnOrder.withUnsafeBufferPointer { body($0.baseAddress) }
     }
 
     /// out[token, row] (+)= Σ weights[row, column] × activations[token, column], as one stage of the job.
     ///
     /// - Parameters:
     ///   - tokenCount: How many rows of `activations` to take, from the first on.
-    ///   - out: Shape [at least tokenCount, at least rowCount].
+    ///   - out: Shape [at least tokenCount, at least firstColumn + rowCount].
+    ///   - firstColumn: Where the product begins in a row of `out`.
     ///   - accumulate: Add to what `out` holds, as residual connections do.
     public func multiply(
-        _ activations: ActivationRows, tokenCount: Int, into out: FloatMatrix, accumulate: Bool = false,
-        _ kernels: KernelSet, _ worker: Worker, workerCount: Int
+        _ activations: ActivationRows, tokenCount: Int, into out: FloatMatrix, firstColumn: Int = 0,
+        accumulate: Bool = false, _ kernels: KernelSet, _ worker: Worker, workerCount: Int
     ) {
-        precondition(tokenCount <= out.rowCount && rowCount <= out.columnCount, "product out of range")
+        precondition(
+            tokenCount <= out.rowCount && firstColumn >= 0 && firstColumn + rowCount <= out.columnCount,
+            "product out of range")
         multiply(
-            activations, tokenCount: tokenCount, into: out.row(0), stride: out.columnCount, accumulate: accumulate,
-            kernels, worker, workerCount: workerCount)
+            activations, tokenCount: tokenCount, into: out.row(0) + firstColumn, stride: out.columnCount,
+            accumulate: accumulate, kernels, worker, workerCount: workerCount)
     }
 
     /// The same into a buffer of logits: row i of the activations gives row i of the logits.
