@@ -40,9 +40,7 @@ struct Decoder {
         _ index: Int, _ batch: ForwardBatch, _ plan: AttentionPlan, _ worker: Worker
     ) {
         let layer = weights.layers[index], rows = batch.rowCount
-        norm(layer.attentionNorm, rows: rows, for: layer.queryKeyValue, worker)
-        layer.queryKeyValue.multiply(
-            buffers.normed, tokenCount: rows, into: buffers.queryKeyValue, kernels, worker, workerCount: workerCount)
+        project(layer.attentionNorm, rows: rows, by: layer.queryKeyValue, into: buffers.queryKeyValue, worker)
         worker.stage(tiles: rows) { row in
             placeInCache(layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row])
         }
@@ -86,12 +84,10 @@ struct Decoder {
 
     private func feedForward(_ layer: DecoderLayer, rows: Int, _ worker: Worker) {
         let inner = configuration.intermediateSize
-        norm(layer.feedForwardNorm, rows: rows, for: layer.gateUp, worker)
-        layer.gateUp.multiply(
-            buffers.normed, tokenCount: rows, into: buffers.gateUp, kernels, worker, workerCount: workerCount)
+        project(layer.feedForwardNorm, rows: rows, by: layer.gateUp, into: buffers.gateUp, worker)
         worker.stage(tiles: rows) { row in
             kernels.gateSilu(buffers.gateUp, row: row, width: inner, into: buffers.gated.values)
-            if layer.down.usesQuantizedActivations { buffers.gated.quantize(row: row, kernels) }
+            buffers.gated.quantize(row: row, for: layer.down, kernels)
         }
         layer.down.multiply(
             buffers.gated, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
@@ -104,24 +100,38 @@ struct Decoder {
             kernels.rmsNorm(
                 buffers.hidden, row: Int(batch.logitRows[index]), weight: weights.outputNorm,
                 epsilon: configuration.normEpsilon, into: buffers.logitInputs.values, row: index)
-            if head.usesQuantizedActivations { buffers.logitInputs.quantize(row: index, kernels) }
+            buffers.logitInputs.quantize(row: index, for: head, kernels)
         }
         head.multiply(
             buffers.logitInputs, tokenCount: batch.logitRows.count, into: logits, kernels, worker,
             workerCount: workerCount)
     }
 
-    private func norm(_ weight: FloatMatrix, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
-        worker.stage(tiles: rows) { row in
-            kernels.rmsNorm(
-                buffers.hidden, row: row, weight: weight, epsilon: configuration.normEpsilon,
-                into: buffers.normed.values, row: row)
-            if consumer.usesQuantizedActivations { buffers.normed.quantize(row: row, kernels) }
+    /// The norm of the residual stream, times each of `matrices`, whose products stand side by side in `out`.
+    private func project(
+        _ norm: FloatMatrix, rows: Int, by matrices: [PackedMatrix], into out: FloatMatrix, _ worker: Worker
+    ) {
+        var firstColumn = 0
+        for (index, matrix) in matrices.enumerated() {
+            if index == 0 {
+                worker.stage(tiles: rows) { row in
+                    kernels.rmsNorm(
+                        buffers.hidden, row: row, weight: norm, epsilon: configuration.normEpsilon,
+                        into: buffers.normed.values, row: row)
+                    buffers.normed.quantize(row: row, for: matrix, kernels)
+                }
+            } else {
+                quantize(buffers.normed, rows: rows, for: matrix, worker)
+            }
+            matrix.multiply(
+                buffers.normed, tokenCount: rows, into: out, firstColumn: firstColumn, kernels, worker,
+                workerCount: workerCount)
+            firstColumn += matrix.rowCount
         }
     }
 
     private func quantize(_ activations: ActivationRows, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
         guard consumer.usesQuantizedActivations else { return }
-        worker.stage(tiles: rows) { row in activations.quantize(row: row, kernels) }
+        worker.stage(tiles: rows) { row in activations.quantize(row: row, for: consumer, kernels) }
     }
 }

@@ -1,0 +1,95 @@
+import Foundation
+import JSON
+import Kernels
+import ModelFiles
+import Models
+import Primitives
+import Testing
+
+/// Checkpoints of tools/quantized-golden.py, with Transformers' logits of the dequantised weights.
+private enum Quantized {
+    static let folder = Golden.folder.appending(path: "quantized")
+
+    /// Bits that a weight takes in memory, scales included.
+    static let bitsPerWeight: [String: Double] = [
+        "gptq-4bit-g32": 4.5, "gptq-4bit-g32-asymmetric": 5, "gptq-4bit-channel-v2": 5,
+        // There are no 4-bit forms for groups of 16, and none at all for groups of 8.
+        "gptq-4bit-g16": 9, "gptq-4bit-g8": 32,
+        "gptq-8bit-g32": 9, "gptq-8bit-g32-asymmetric": 9, "gptq-3bit-g32": 4.5, "gptq-2bit-g32": 4.5,
+        "gptq-act-order": 5, "gptq-act-order-of-each": 5, "gptq-dynamic-sharded": 7, "gptq-head": 4.5,
+        // The attention's output is left out of it.
+        "awq-g32": 7, "ct-w4a16-g32": 4.5, "ct-w4a16-g32-asymmetric": 5, "ct-w4a16-channel": 4.5,
+        "ct-w4a16-act-order": 4.5, "ct-w8a8": 11, "ct-w8a8-asymmetric": 9,
+    ]
+
+    static func golden(_ folder: URL) throws -> (prompt: [TokenID], logits: [Float]) {
+        let document = try JSONParser.parse([UInt8](Data(contentsOf: folder.appending(path: "golden.json"))))
+        let prompt = try #require(document["prompt"]?.arrayValue).compactMap { $0.integerValue.map { TokenID($0) } }
+        let data = try Data(contentsOf: folder.appending(path: "golden.f32"))
+        return (prompt, floats(data))
+    }
+
+    private static func floats(_ data: Data) -> [Float] {
+        data.withUnsafeBytes { bytes in
+            (0..<data.count / 4).map {
+                Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self)))
+            }
+        }
+    }
+
+    /// The logits of all the golden positions, by `change`d options.
+    static func logits(
+        _ checkpoint: ModelCheckpoint, _ prompt: [TokenID], wanted: Int,
+        _ change: (inout LocalExecutorOptions) -> Void = { _ in }
+    ) throws -> (rows: [Float], executor: LocalExecutor) {
+        let runner = try PlainRunner(checkpoint, sequences: 1, length: max(32, prompt.count), change)
+        return (try runner.prefill(prompt, sequence: 0, wanted: wanted).flatMap { $0 }, runner.executor)
+    }
+}
+
+@Suite("Quantised checkpoints")
+struct QuantizedCheckpointTests {
+    static let names = Quantized.bitsPerWeight.keys.sorted()
+
+    @Test("in reference mode the logits of every layout are those of its dequantised weights", arguments: names)
+    func referenceMode(name: String) throws {
+        let folder = Quantized.folder.appending(path: name)
+        let (prompt, golden) = try Quantized.golden(folder)
+        let found = try Quantized.logits(.open(path: folder.path), prompt, wanted: prompt.count).rows
+        #expect(relativeDistance(found, golden) < 1e-5)
+    }
+
+    @Test("packed codes give the logits of the dequantised weights but for 8-bit activations", arguments: names)
+    func packed(name: String) throws {
+        let folder = Quantized.folder.appending(path: name)
+        let (prompt, golden) = try Quantized.golden(folder)
+        let (found, executor) = try Quantized.logits(.open(path: folder.path), prompt, wanted: prompt.count) {
+            $0.computesInFloat32 = false
+        }
+        #expect(relativeDistance(found, golden) < 0.03)
+        let costs = executor.costs
+        let bits = 8 * costs.weightBytes / costs.multiplyAddsPerRow
+        let expected = try #require(Quantized.bitsPerWeight[name])
+        #expect(abs(bits - expected) < 0.6, "\(bits) bits")
+    }
+
+    @Test("checkpoints of other programs give the logits of their dequantised weights, to a thousandth")
+    func otherPrograms() throws {
+        let cache = ProcessInfo.processInfo.environment["PAGODA_CACHE"] ?? "\(NSHomeDirectory())/.cache/pagoda"
+        let root = URL(filePath: cache).appending(path: "quantized")
+        // Made by tools/quantized-reference.py, where the programs are installed.
+        let folders = (try? FileManager.default.contentsOfDirectory(at: root, includingPropertiesForKeys: nil)) ?? []
+        for folder in folders.sorted(by: { $0.path < $1.path })
+        where FileManager.default.fileExists(atPath: folder.appending(path: "golden.json").path) {
+            let (prompt, golden) = try Quantized.golden(folder)
+            let checkpoint = try ModelCheckpoint.open(path: folder.path)
+            let wanted = golden.count / checkpoint.configuration.vocabularySize
+            let exact = try Quantized.logits(checkpoint, prompt, wanted: wanted).rows
+            let distance = relativeDistance(exact, golden)
+            let packed = try Quantized.logits(checkpoint, prompt, wanted: wanted) { $0.computesInFloat32 = false }.rows
+            print(folder.lastPathComponent, "float32", distance, "packed", relativeDistance(packed, golden))
+            #expect(distance < 1e-3, "\(folder.lastPathComponent)")
+            #expect(relativeDistance(packed, golden) < 0.15, "\(folder.lastPathComponent)")
+        }
+    }
+}
