@@ -4,7 +4,7 @@
 
 Every module is dequantised here with NumPy, bit by bit as the layouts are described (GPTQ, AWQ, compressed-tensors), put
 into Transformers' own model in float32, and run on a fixed prompt. The test reads the folders of PAGODA_CACHE/quantized
-(~/.cache/pagoda/quantized). Make the folders with a program that is not ours, such as auto-round.
+(~/.cache/pagoda/quantized), which tools/quantized-checkpoints.py makes with a program that is not ours.
 """
 import glob, json, os, re, struct, sys
 import numpy as np

@@ -183,8 +183,9 @@ struct WeightLoader {
     ) throws {
         try check(tensor, shape: [size])
         let format = try storageFormat(tensor)
-        tensor.withUnsafeBytes { bytes in
+        try tensor.withUnsafeBytes { bytes in
             let values = Dequantize.decode(bytes, format: format, elementCount: size)
+            guard values.allSatisfy(\.isFinite) else { throw ModelError.notFinite(tensor: tensor.name, file: fileName) }
             for index in 0..<size { out[0, column + index] = values[order(index)] }
         }
     }

@@ -77,7 +77,7 @@ struct QuantizedCheckpointTests {
     func otherPrograms() throws {
         let cache = ProcessInfo.processInfo.environment["PAGODA_CACHE"] ?? "\(NSHomeDirectory())/.cache/pagoda"
         let root = URL(filePath: cache).appending(path: "quantized")
-        // Made by tools/quantized-reference.py, where the programs are installed.
+        // Made by tools/quantized-checkpoints.py and quantized-reference.py, where the programs are installed.
         let folders = (try? FileManager.default.contentsOfDirectory(at: root, includingPropertiesForKeys: nil)) ?? []
         for folder in folders.sorted(by: { $0.path < $1.path })
         where FileManager.default.fileExists(atPath: folder.appending(path: "golden.json").path) {
@@ -90,6 +90,70 @@ struct QuantizedCheckpointTests {
             print(folder.lastPathComponent, "float32", distance, "packed", relativeDistance(packed, golden))
             #expect(distance < 1e-3, "\(folder.lastPathComponent)")
             #expect(relativeDistance(packed, golden) < 0.15, "\(folder.lastPathComponent)")
+        }
+    }
+}
+
+@Suite("Weights rounded as they are loaded")
+struct RoundedWeightsTests {
+    private func run(
+        _ name: String, _ change: @escaping (inout LocalExecutorOptions) -> Void
+    ) throws -> (distance: Double, costs: ModelCosts) {
+        let golden = try Golden.floats(name)
+        let prompt = try #require(try Golden.document(name)["prompt"]?.arrayValue).compactMap {
+            $0.integerValue.map { TokenID($0) }
+        }
+        let checkpoint = try ModelCheckpoint.open(path: Golden.checkpoint(name))
+        let (rows, executor) = try Quantized.logits(checkpoint, prompt, wanted: prompt.count) {
+            $0.computesInFloat32 = false
+            $0.maximumLogitRows = 64
+            change(&$0)
+        }
+        return (relativeDistance(rows, golden), executor.costs)
+    }
+
+    @Test(
+        "8 bits cost far less accuracy than 4, and both as much memory as they should",
+        arguments: ["llama", "qwen2"])
+    func rounding(name: String) throws {
+        let stored = try run(name) { _ in }
+        let int8 = try run(name) { $0.rounding = .int8 }
+        let int4 = try run(name) { $0.rounding = .int4 }
+        // Random weights magnify errors.
+        #expect(stored.distance < 0.001)
+        #expect(int8.distance < 0.12)
+        #expect(int4.distance < 1.2 && int4.distance > 4 * int8.distance)
+        // fp32 takes 32 bits; 8 take 8.5 and 4 take 5 with scales. Panels of 32 columns end on whole cache lines.
+        #expect(int8.costs.weightBytes < stored.costs.weightBytes * 0.29)
+        #expect(int4.costs.weightBytes < stored.costs.weightBytes * 0.18)
+        #expect(int4.costs.headBytes == stored.costs.headBytes)
+    }
+
+    @Test(
+        "the head is rounded alone, with the embedding where the two are tied",
+        arguments: ["llama", "llama-tied-bf16-sharded"])
+    func head(name: String) throws {
+        let stored = try run(name) { _ in }
+        let rounded = try run(name) { $0.headRounding = .int8 }
+        #expect(rounded.costs.weightBytes == stored.costs.weightBytes)
+        #expect(rounded.costs.headBytes < stored.costs.headBytes * 0.57)
+        #expect(rounded.distance < 0.06)
+    }
+
+    @Test("the estimate of memory before loading is near what loading takes", arguments: QuantizedCheckpointTests.names)
+    func estimate(name: String) throws {
+        let checkpoint = try ModelCheckpoint.open(path: Quantized.folder.appending(path: name).path)
+        for exact in [false, true] {
+            var options = LocalExecutorOptions()
+            options.computesInFloat32 = exact
+            options.maximumModelLength = 32
+            let costs = try LocalExecutor(checkpoint, options: options).costs
+            let stored = Double(checkpoint.configuration.vocabularySize * checkpoint.configuration.hiddenSize * 2)
+            let packed = costs.weightBytes + costs.headBytes + (exact ? 2 * stored : stored)
+            let estimated = Double(LocalExecutor.weightBytes(of: checkpoint, options))
+            // Groups of 8 and 16 take wider forms, which names alone do not tell.
+            guard exact || !name.contains("g8") && !name.contains("g16") else { continue }
+            #expect(estimated > packed * 0.85 && estimated < packed * 1.2, "\(estimated) for \(packed)")
         }
     }
 }
