@@ -23,6 +23,10 @@ def plain_folder(path, name):
     if not os.path.exists(os.path.join(folder, "config.json")):
         source, file = os.path.split(os.path.abspath(path))
         model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.bfloat16)
+        # Its weights are plain numbers by now.
+        model.hf_quantizer = None
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(source, gguf_file=file).save_pretrained(folder)
     return folder
