@@ -44,7 +44,7 @@ let extraTestDependencies: [String: [Target.Dependency]] = [
     "Evaluation": ["EngineTesting", "JSON"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
     "Observability": ["EngineTesting", "Models", "TraceTesting"],
-    "Server": ["EngineTesting", "Engine", "Models", "Tokenization", "TraceTesting"],
+    "Server": ["EngineTesting", "Engine", "Models", "Tokenization", "TraceTesting", metrics],
 ]
 
 /// Parts of Foundation that its static library leaves to the linker (some packages use it), and the folder where

@@ -70,6 +70,13 @@ measured at start (`--no-measure-machine` leaves them 0), say whether arithmetic
 
 `--metrics-labels model,endpoint` adds these labels to `vllm_request_count` and `vllm_request_latency_seconds`; the model is
 the first served name, the endpoint one of the two paths.
+
+## Libraries' own
+
+What libraries in the process report through swift-metrics shows under `swift_`, in base units: a counter `a.b` as
+`swift_a_b_total`, a gauge under its name, a timer as the summary `swift_…_seconds`. At most 200 such series are kept, with
+up to 8 labels and 128 bytes a name or value; `pagoda_series_dropped_total` counts the rest. The libraries of this version
+report nothing by themselves.
 """
 
 LEFT_OUT = """\

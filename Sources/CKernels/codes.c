@@ -5,8 +5,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "forms.h"
 #include "half.h"
-#include "pack_group.h"
+
+/// A group of 32 columns of one row: weight = code × scale[half] + minimum[half], before it is packed.
+struct coded_group {
+    int8_t codes[PG_GROUP];
+    float scale[2];
+    float minimum[2];
+};
 
 /// Where value j of a word stands in it, as AWQ interleaves them.
 static const uint8_t awq_place[8] = {0, 4, 1, 5, 2, 6, 3, 7};
@@ -82,6 +89,48 @@ void pg_decode_code_row(
     }
 }
 
+static inline uint32_t four_codes(const int8_t *codes, int vector) {
+    uint32_t four;
+    memcpy(&four, codes + vector * 4, 4);
+    return four;
+}
+
+/// Word i (below bits_of(form)) that a panel keeps of a row's codes.
+static inline uint32_t word_of(int32_t form, const int8_t *codes, int i) {
+    if (bits_of(form) == 8)
+        return four_codes(codes, i);
+    if (i < 4)
+        return (four_codes(codes, i) & 0x0f0f0f0f) | (four_codes(codes, i + 4) & 0x0f0f0f0f) << 4;
+    // The fifth and sixth bits of four vectors.
+    uint32_t word = 0;
+    for (int vector = 0; vector < 4; vector++)
+        word |= (four_codes(codes, (i - 4) * 4 + vector) >> 4 & 0x03030303) << vector * 2;
+    return word;
+}
+
+static void store_half(uint8_t *at, float value) {
+    const uint16_t half = pg_float_to_half(value);
+    memcpy(at, &half, 2);
+}
+
+/// Puts group `index` of `count` of a row in its place. Forms of 4, 6 or 8 bits.
+static void put_group(
+    int32_t form, const struct coded_group *group, int row, int32_t index, int32_t count, uint8_t *restrict panel
+) {
+    uint8_t *words = panel + code_bytes_of(form) * (size_t)index + row * 4;
+    for (int i = 0; i < bits_of(form); i++) {
+        const uint32_t word = word_of(form, group->codes, i);
+        memcpy(words + i * 64, &word, 4);
+    }
+    uint8_t *scales = panel + code_bytes_of(form) * (size_t)count + scale_bytes_of(form) * (size_t)index + row * 2;
+    uint8_t *minima = scales + scale_bytes_of(form) * (size_t)count;
+    for (int half = 0; half < halves_of(form); half++) {
+        store_half(scales + half * PG_PANEL_ROWS * 2, group->scale[half]);
+        if (has_minima(form))
+            store_half(minima + half * PG_PANEL_ROWS * 2, group->minimum[half]);
+    }
+}
+
 /// Values −256…255 of a part of a group as codes −127…127, and by how much they are moved.
 static int move_into_8bit(const int *values, int count, int has_minimum, int8_t *codes) {
     int least = values[0], greatest = values[0];
@@ -100,10 +149,9 @@ static int move_into_8bit(const int *values, int count, int has_minimum, int8_t 
 /// Group `first / 32` of a row whose integers have been read into `integers`.
 static void make_group(
     int32_t form, const struct pg_code_row *row, const uint8_t *integers, const int32_t *order, int32_t first,
-    struct group *group
+    struct coded_group *group
 ) {
-    const int halves = form == PG_FORM_Q8_G16 || form == PG_FORM_Q8M_G16 ? 2 : 1;
-    const int has_minimum = form == PG_FORM_Q8M_G32 || form == PG_FORM_Q8M_G16;
+    const int halves = halves_of(form);
     const int width = PG_GROUP / halves;
     for (int half = 0; half < halves; half++) {
         const int32_t start = first + half * width;
@@ -115,12 +163,12 @@ static void make_group(
         for (int i = 0; i < width; i++)
             values[i] = integers[order ? order[start + i] : start + i] - zero;
         int shift = 0;
-        if (form == PG_FORM_Q4_G32 || form == PG_FORM_Q4Z_G32) {
-            shift = form == PG_FORM_Q4Z_G32 ? -8 : -zero;
+        if (bits_of(form) == 8) {
+            shift = move_into_8bit(values, width, has_minima(form), codes);
+        } else {
+            shift = has_minima(form) ? -zero : -zero_of(form);
             for (int i = 0; i < width; i++)
                 codes[i] = (int8_t)(values[i] - shift);
-        } else {
-            shift = move_into_8bit(values, width, has_minimum, codes);
         }
         group->scale[half] = scale;
         group->minimum[half] = scale * (float)shift;
@@ -131,16 +179,16 @@ void pg_pack_code_panel(
     int32_t form, const struct pg_code_row rows[PG_PANEL_ROWS], const int32_t *order, int32_t columns,
     uint8_t *restrict scratch, uint8_t *restrict panel
 ) {
-    static const struct group zero;
+    static const struct coded_group zero;
     const int32_t count = columns / PG_GROUP;
     for (int row = 0; row < PG_PANEL_ROWS; row++) {
         if (rows[row].codes)
             pg_read_integers(rows[row].codes, rows[row].row, columns, scratch);
         for (int32_t index = 0; index < count; index++) {
-            struct group group = zero;
+            struct coded_group group = zero;
             if (rows[row].codes)
                 make_group(form, &rows[row], scratch, order, index * PG_GROUP, &group);
-            pg_put_group(form, &group, row, index, count, panel);
+            put_group(form, &group, row, index, count, panel);
         }
     }
 }
@@ -156,7 +204,7 @@ static inline int nearest(float value, int least, int greatest) {
     return (int)lrintf(limited);
 }
 
-static void quantize_to_8bit(const float *values, struct group *group) {
+static void quantize_to_8bit(const float *values, struct coded_group *group) {
     float greatest = 0;
     for (int i = 0; i < PG_GROUP; i++)
         greatest = fmaxf(greatest, fabsf(values[i]));
@@ -166,7 +214,7 @@ static void quantize_to_8bit(const float *values, struct group *group) {
     group->scale[0] = group->scale[1] = scale;
 }
 
-static void quantize_to_4bit(const float *values, struct group *group) {
+static void quantize_to_4bit(const float *values, struct coded_group *group) {
     float least = values[0], greatest = values[0];
     for (int i = 1; i < PG_GROUP; i++) {
         least = fminf(least, values[i]);
@@ -183,15 +231,15 @@ static void quantize_to_4bit(const float *values, struct group *group) {
 void pg_quantize_panel(
     int32_t form, const float *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel
 ) {
-    static const struct group zero;
+    static const struct coded_group zero;
     const int32_t count = columns / PG_GROUP;
     for (int row = 0; row < PG_PANEL_ROWS; row++)
         for (int32_t index = 0; index < count; index++) {
-            struct group group = zero;
+            struct coded_group group = zero;
             if (rows[row] && form == PG_FORM_Q8_G32)
                 quantize_to_8bit(rows[row] + (size_t)index * PG_GROUP, &group);
             else if (rows[row])
                 quantize_to_4bit(rows[row] + (size_t)index * PG_GROUP, &group);
-            pg_put_group(form, &group, row, index, count, panel);
+            put_group(form, &group, row, index, count, panel);
         }
 }

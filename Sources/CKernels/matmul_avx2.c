@@ -23,8 +23,8 @@ PG_INLINE bytes load_bytes(const void *at) {
 // in its order, because compilers load codes ahead of their use, for which there are no registers, and so by way of
 // memory.
 
-/// 4-bit weights: adds to sums of 16 bits, or starts them (FIRST).
-#define MULTIPLY_ADD4(FIRST, ROWS, FOUR, WORDS) \
+/// Unsigned weights of up to 6 bits: adds to sums of 16 bits, or starts them (FIRST).
+#define MULTIPLY_ADD_NARROW(FIRST, ROWS, FOUR, WORDS) \
     do { \
         bytes product_, four_; \
         if (FIRST) \
@@ -67,30 +67,46 @@ PG_INLINE const int32_t *four_codes(const struct pg_activation_group *group, int
     return (const int32_t *)(const void *)(group->tokens[token].codes + v * 4);
 }
 
-/// 4-bit codes: a 16-bit lane collects two products from each of eight vectors before it is widened: at most
-/// 16 × 15 × 127 = 30,480, and no less than −30,480, so it cannot overflow.
-PG_INLINE void products4(
-    int32_t form, const uint8_t *codes, const struct pg_activation_group *group, int32_t token, int count,
-    ivec (*integers)[2]
+/// Vector v of a group's codes narrower than 8 bits, for half r of a panel's rows.
+PG_INLINE bytes unpack_codes(int32_t form, const uint8_t *codes, int v, int r) {
+    const bytes pair = load_bytes(codes + v % 4 * 64 + r * 32);
+    const bytes low = _mm256_and_si256(v < 4 ? pair : _mm256_srli_epi16(pair, 4), _mm256_set1_epi8(15));
+    if (bits_of(form) == 4)
+        return low;
+    const int is_5bit = bits_of(form) == 5;
+    const bytes high = load_bytes(codes + 256 + (is_5bit ? 0 : v / 4 * 64) + r * 32);
+    const int left = is_5bit ? 4 - v : 4 - v % 4 * 2;
+    const bytes moved = left > 0 ? _mm256_slli_epi16(high, left) : left < 0 ? _mm256_srli_epi16(high, -left) : high;
+    return _mm256_or_si256(low, _mm256_and_si256(moved, _mm256_set1_epi8(is_5bit ? 0x10 : 0x30)));
+}
+
+/// Vectors [first, last) of a group of codes narrower than 8 bits. A 16-bit lane collects two products from each of as
+/// many vectors as cannot make it overflow, before it is widened: eight of 4-bit codes (at most 16 × 15 × 127 = 30,480
+/// either way), four of 5-bit ones (8 × 31 × 127 = 31,496), two of 6-bit ones (4 × 63 × 127 = 32,004).
+PG_INLINE void products_narrow(
+    int32_t form, int half, const uint8_t *codes, int first, int last, const struct pg_activation_group *group,
+    int32_t token, int count, ivec (*integers)[2]
 ) {
-    const bytes low_halves = _mm256_set1_epi8(15);
-    bytes words[4][2];
+    const int span = bits_of(form) == 4 ? 8 : bits_of(form) == 5 ? 4 : 2;
 #pragma unroll
-    for (int v = 0; v < 8; v++) {
-        bytes rows[2];
-        for (int r = 0; r < 2; r++) {
-            const bytes pair = load_bytes(codes + v % 4 * 64 + r * 32);
-            rows[r] = _mm256_and_si256(v < 4 ? pair : _mm256_srli_epi16(pair, 4), low_halves);
+    for (int begin = first; begin < last; begin += span) {
+        bytes words[4][2];
+#pragma unroll
+        for (int v = begin; v < begin + span; v++) {
+            const bytes rows[2] = {unpack_codes(form, codes, v, 0), unpack_codes(form, codes, v, 1)};
+#pragma unroll
+            for (int i = 0; i < count; i++)
+                MULTIPLY_ADD_NARROW(v == begin, rows, *four_codes(group, token + i, v), words[i]);
         }
 #pragma unroll
-        for (int i = 0; i < count; i++)
-            MULTIPLY_ADD4(v == 0, rows, *four_codes(group, token + i, v), words[i]);
-    }
-#pragma unroll
-    for (int i = 0; i < count; i++) {
-        const ivec start = broadcast_start(form == PG_FORM_Q4Z_G32 ? group->tokens[token + i].start4 : PG_MAGIC_BITS);
-        for (int r = 0; r < 2; r++)
-            integers[i][r] = (ivec)_mm256_madd_epi16(words[i][r], _mm256_set1_epi16(1)) + start;
+        for (int i = 0; i < count; i++) {
+            const ivec start = broadcast_start(start_of(form, half, 0, &group->tokens[token + i]));
+            for (int r = 0; r < 2; r++)
+                integers[i][r] = (ivec)_mm256_madd_epi16(words[i][r], _mm256_set1_epi16(1)) +
+                                 (begin == first ? start : integers[i][r]);
+        }
+        if (count > 2 && begin + span < last)
+            PG_IN_MEMORY(integers);
     }
 }
 
@@ -115,7 +131,7 @@ PG_INLINE void products8(
 
 /// `count` tokens (a constant where this is called) against a panel's rows.
 PG_INLINE void integer_tile(TILE_PARAMETERS) {
-    const int halves = halves_of(form), is_4bit = form == PG_FORM_Q4_G32 || form == PG_FORM_Q4Z_G32;
+    const int halves = halves_of(form);
 #pragma unroll
     for (int i = 0; i < count; i++)
         sums[i][0] = sums[i][1] = broadcast(0);
@@ -124,10 +140,11 @@ PG_INLINE void integer_tile(TILE_PARAMETERS) {
 #pragma unroll
         for (int half = 0; half < halves; half++, scales += 2 * PG_PANEL_ROWS, minima += 2 * PG_PANEL_ROWS) {
             ivec integers[4][2];
-            if (is_4bit)
-                products4(form, codes, group, token, count, integers);
+            const int first = half * 4, last = halves == 2 ? half * 4 + 4 : 8;
+            if (bits_of(form) < 8)
+                products_narrow(form, half, codes, first, last, group, token, count, integers);
             else
-                products8(codes, half * 4, halves == 2 ? half * 4 + 4 : 8, group, token, count, integers);
+                products8(codes, first, last, group, token, count, integers);
             const fvec weight_scales[2] = {load_halves(scales), load_halves(scales + PG_PANEL_ROWS)};
             fvec weight_minima[2] = {broadcast(0), broadcast(0)};
             for (int r = 0; r < 2 && has_minima(form); r++)

@@ -4,28 +4,18 @@
 //   PG_TILES                        the token counts a tile may have, largest first, ending in 1: X(16) X(8) …
 //   PG_MOST_TOKENS                  the first of them
 //   broadcast(float) → fvec, load_halves(address) → fvec from fp16, multiply_add(fvec, fvec, fvec) → fvec
+//   load_vector(address) → ivec
 // and either
-//   load_codes(form, codes, vectors)  the 8 vectors of a group, 64 bytes apart (4-bit forms: 4 of them)
-//   products(form, half, vectors, codes, group, token) → ivec, on top of PG_MAGIC_BITS the exact sums of a group's
-//                                   products (half 2), or of one half's (0, 1)
+//   PG_CODE_FLIP                    what 8-bit codes are xored with, each byte
+//   products(start, half, vectors, quantized) → ivec, on top of `start` the sums of a group's products (half 2), or of
+//                                   one half's (0, 1)
 // or PG_STRIP_VECTORS, how many vectors of rows it takes at once, and after this file an integer_tile of its own.
 //
 // What follows is the same for all of them: the sum of a row takes its groups in turn, with the same multiply-adds in
 // fp32, so that it has the same bits whatever the instruction set, the tile and the batch.
 
+#include "forms.h"
 #include "matmul_float.h"
-
-PG_INLINE int has_minima(int32_t form) {
-    return form == PG_FORM_Q4_G32 || form == PG_FORM_Q8M_G32 || form == PG_FORM_Q8M_G16;
-}
-
-PG_INLINE int halves_of(int32_t form) {
-    return form == PG_FORM_Q8_G16 || form == PG_FORM_Q8M_G16 ? 2 : 1;
-}
-
-PG_INLINE size_t code_bytes_of(int32_t form) {
-    return form == PG_FORM_Q4_G32 || form == PG_FORM_Q4Z_G32 ? 256 : 512;
-}
 
 /// How far ahead a panel is asked for that is walked only once.
 #define PG_READ_AHEAD 12288
@@ -45,6 +35,20 @@ PG_INLINE void read_ahead(struct read_ahead *ahead) {
 
 /// Makes the compiler keep an array in memory, and leaves the registers to others.
 #define PG_IN_MEMORY(array) __asm__ volatile("" : : "r"(array) : "memory")
+
+/// PG_MAGIC_BITS, less what a form's codes are higher than the values they stand for, summed over a group (or half).
+PG_INLINE int32_t start_of(int32_t form, int half, int flips_codes, const struct pg_quantized *quantized) {
+    switch (form) {
+    case PG_FORM_Q4Z_G32: return quantized->start4;
+    case PG_FORM_Q5Z_G32: return quantized->start4 + (quantized->start4 - PG_MAGIC_BITS);
+    case PG_FORM_Q6Z_G16: return quantized->half_start6[half];
+    case PG_FORM_Q8_G32:
+    case PG_FORM_Q8M_G32: return flips_codes ? quantized->start8 : PG_MAGIC_BITS;
+    case PG_FORM_Q8M_G16:
+        return flips_codes ? PG_MAGIC_BITS + 4 * (quantized->half_start6[half] - PG_MAGIC_BITS) : PG_MAGIC_BITS;
+    default: return PG_MAGIC_BITS;
+    }
+}
 
 /// Adds a group's (or half's) products to the sum of one token and vector of rows, scaled by both sides' scales.
 PG_INLINE fvec add_scaled(
@@ -73,6 +77,28 @@ PG_INLINE void integer_tile(TILE_PARAMETERS);
 #else
 #define PG_STRIP_VECTORS 1
 
+/// The 8 vectors of a group's codes for a strip's rows, each code in a byte.
+PG_INLINE void load_codes(int32_t form, const uint8_t *codes, ivec vectors[8]) {
+    if (bits_of(form) == 8) {
+        for (int v = 0; v < 8; v++)
+            vectors[v] = load_vector(codes + v * 64) ^ PG_CODE_FLIP;
+        return;
+    }
+    for (int v = 0; v < 4; v++) {
+        const ivec pair = load_vector(codes + v * 64);
+        vectors[v] = pair & 0x0f0f0f0f;
+        vectors[v + 4] = pair >> 4 & 0x0f0f0f0f;
+    }
+    for (int v = 0; v < 8 && bits_of(form) == 5; v++) {
+        const ivec high = load_vector(codes + 256);
+        vectors[v] |= (v < 4 ? high << (4 - v) : high >> (v - 4)) & 0x10101010;
+    }
+    for (int v = 0; v < 8 && bits_of(form) == 6; v++) {
+        const ivec high = load_vector(codes + 256 + v / 4 * 64);
+        vectors[v] |= (v % 4 < 3 ? high << (4 - v % 4 * 2) : high >> 2) & 0x30303030;
+    }
+}
+
 /// `count` tokens (a constant where this is called) against a strip of a panel's rows, whose first code is at `codes`.
 PG_INLINE void integer_tile(TILE_PARAMETERS) {
     const int halves = halves_of(form);
@@ -90,7 +116,9 @@ PG_INLINE void integer_tile(TILE_PARAMETERS) {
             ivec integers[PG_TOKEN_TILE];
 #pragma unroll
             for (int i = 0; i < count; i++)
-                integers[i] = products(form, halves == 2 ? half : 2, vectors, codes, group, token + i);
+                integers[i] = products(
+                    start_of(form, half, PG_CODE_FLIP != 0, &group->tokens[token + i]), halves == 2 ? half : 2, vectors,
+                    &group->tokens[token + i]);
             if (count > 8)
                 PG_IN_MEMORY(sums);
 #pragma unroll
@@ -150,7 +178,7 @@ PG_INLINE void matmul_integer(
     if (token_count <= 0)
         return;
     const size_t panel_bytes = pg_panel_bytes(form, matrix->columns);
-    const size_t scale_bytes = (size_t)group_count * halves_of(form) * 2 * PG_PANEL_ROWS;
+    const size_t scale_bytes = (size_t)group_count * scale_bytes_of(form);
     // What is walked many times leaves time to fetch all of the next panel; each walk asks for its share.
     const size_t distance = token_count > PG_MOST_TOKENS ? panel_bytes : PG_READ_AHEAD;
     const size_t ahead_per_token = panel_bytes / (size_t)(token_count * (PG_PANEL_ROWS / strip_rows));
@@ -185,9 +213,11 @@ void PG_NAME(pg_matmul)(
     case PG_FORM_BF16: matmul_float(PG_FORM_BF16, ARGUMENTS); break;
     case PG_FORM_Q4_G32: matmul_integer(PG_FORM_Q4_G32, ARGUMENTS); break;
     case PG_FORM_Q4Z_G32: matmul_integer(PG_FORM_Q4Z_G32, ARGUMENTS); break;
+    case PG_FORM_Q5_G32: matmul_integer(PG_FORM_Q5_G32, ARGUMENTS); break;
+    case PG_FORM_Q5Z_G32: matmul_integer(PG_FORM_Q5Z_G32, ARGUMENTS); break;
+    case PG_FORM_Q6Z_G16: matmul_integer(PG_FORM_Q6Z_G16, ARGUMENTS); break;
     case PG_FORM_Q8_G32: matmul_integer(PG_FORM_Q8_G32, ARGUMENTS); break;
     case PG_FORM_Q8M_G32: matmul_integer(PG_FORM_Q8M_G32, ARGUMENTS); break;
-    case PG_FORM_Q8_G16: matmul_integer(PG_FORM_Q8_G16, ARGUMENTS); break;
     default: matmul_integer(PG_FORM_Q8M_G16, ARGUMENTS); break;
     }
 }

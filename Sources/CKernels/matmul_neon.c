@@ -24,8 +24,10 @@ PG_INLINE fvec multiply_add(fvec a, fvec b, fvec c) {
     return fma8(a, b, c);
 }
 
-PG_INLINE ivec join(int8x16_t low, int8x16_t high) {
-    return __builtin_shufflevector((int32x4_t)low, (int32x4_t)high, 0, 1, 2, 3, 4, 5, 6, 7);
+PG_INLINE ivec load_vector(const uint8_t *at) {
+    ivec vector;
+    memcpy(&vector, at, sizeof vector);
+    return vector;
 }
 
 PG_INLINE int8x16_t low_rows(ivec vector) {
@@ -36,19 +38,7 @@ PG_INLINE int8x16_t high_rows(ivec vector) {
     return (int8x16_t)__builtin_shufflevector(vector, vector, 4, 5, 6, 7);
 }
 
-PG_INLINE void load_codes(int32_t form, const uint8_t *codes, ivec vectors[8]) {
-    if (form == PG_FORM_Q4_G32 || form == PG_FORM_Q4Z_G32) {
-        const uint8x16_t low_half = vdupq_n_u8(15);
-        for (int v = 0; v < 4; v++) {
-            const uint8x16_t low = vld1q_u8(codes + v * 64), high = vld1q_u8(codes + v * 64 + 16);
-            vectors[v] = join((int8x16_t)(low & low_half), (int8x16_t)(high & low_half));
-            vectors[v + 4] = join((int8x16_t)(low >> 4), (int8x16_t)(high >> 4));
-        }
-    } else {
-        for (int v = 0; v < 8; v++)
-            vectors[v] = join((int8x16_t)vld1q_u8(codes + v * 64), (int8x16_t)vld1q_u8(codes + v * 64 + 16));
-    }
-}
+#define PG_CODE_FLIP 0
 
 /// Adds the products of four vectors with 16 activation codes, four of them for each vector.
 #define ADD_PRODUCTS(SUMS, ROWS, VECTORS, CODES) \
@@ -59,19 +49,15 @@ PG_INLINE void load_codes(int32_t form, const uint8_t *codes, ivec vectors[8]) {
         SUMS = vdotq_laneq_s32(SUMS, ROWS((VECTORS)[3]), CODES, 3); \
     } while (0)
 
-PG_INLINE ivec products(
-    int32_t form, int half, const ivec vectors[8], const uint8_t *codes_in_memory,
-    const struct pg_activation_group *group, int32_t token
-) {
-    (void)codes_in_memory;
-    int32x4_t low = vdupq_n_s32(form == PG_FORM_Q4Z_G32 ? group->tokens[token].start4 : PG_MAGIC_BITS), high = low;
+PG_INLINE ivec products(int32_t start, int half, const ivec vectors[8], const struct pg_quantized *quantized) {
+    int32x4_t low = vdupq_n_s32(start), high = low;
     if (half != 1) {
-        const int8x16_t codes = vld1q_s8(group->tokens[token].codes);
+        const int8x16_t codes = vld1q_s8(quantized->codes);
         ADD_PRODUCTS(low, low_rows, vectors, codes);
         ADD_PRODUCTS(high, high_rows, vectors, codes);
     }
     if (half != 0) {
-        const int8x16_t codes = vld1q_s8(group->tokens[token].codes + 16);
+        const int8x16_t codes = vld1q_s8(quantized->codes + 16);
         ADD_PRODUCTS(low, low_rows, vectors + 4, codes);
         ADD_PRODUCTS(high, high_rows, vectors + 4, codes);
     }

@@ -17,16 +17,24 @@ struct word {
     _Alignas(CACHE_LINE) _Atomic uint32_t value;
 };
 
+/// What has been taken of a worker's tiles: from their front in the low half, from their back in the high one. Together
+/// they may exceed the tiles there are: who took beyond got none.
+struct taken {
+    _Alignas(CACHE_LINE) _Atomic uint64_t value;
+};
+
+#define FROM_BACK ((uint64_t)1 << 32)
+
 struct pg_pool {
     struct word job_number;  // rises by one with every job
     struct word phase;       // rises by one with every barrier passed
     struct word arrived;     // workers at the barrier
-    struct word next_tile;
     struct word sleepers;
     struct word stopping;
     pg_job_function *job;
     void *context;
     int32_t count;
+    struct taken *taken; // [count]
     pthread_t *threads;
 };
 
@@ -54,19 +62,37 @@ static void change(struct pg_pool *pool, struct word *word) {
         pg_wake_word((const uint32_t *)&word->value);
 }
 
+static void forget_tiles(struct pg_pool *pool) {
+    for (int32_t worker = 0; worker < pool->count; worker++)
+        atomic_store_explicit(&pool->taken[worker].value, 0, memory_order_relaxed);
+}
+
 void pg_pool_barrier(struct pg_pool *pool) {
     const uint32_t phase = atomic_load_explicit(&pool->phase.value, memory_order_acquire);
     if (atomic_fetch_add(&pool->arrived.value, 1) + 1 == (uint32_t)pool->count) {
         atomic_store_explicit(&pool->arrived.value, 0, memory_order_relaxed);
-        atomic_store_explicit(&pool->next_tile.value, 0, memory_order_relaxed);
+        forget_tiles(pool);
         change(pool, &pool->phase);
     } else {
         wait_for_change(pool, &pool->phase, phase);
     }
 }
 
-int32_t pg_pool_next_tile(struct pg_pool *pool) {
-    return (int32_t)atomic_fetch_add_explicit(&pool->next_tile.value, 1, memory_order_relaxed);
+int32_t pg_pool_next_tile(struct pg_pool *pool, int32_t worker, int32_t tile_count) {
+    for (int32_t i = 0; i < pool->count; i++) {
+        const int32_t owner = (worker + i) % pool->count;
+        const int32_t begin = (int32_t)((int64_t)tile_count * owner / pool->count);
+        const int32_t end = (int32_t)((int64_t)tile_count * (owner + 1) / pool->count);
+        _Atomic uint64_t *taken = &pool->taken[owner].value;
+        uint64_t before = atomic_load_explicit(taken, memory_order_relaxed);
+        if ((before & (FROM_BACK - 1)) + (before >> 32) >= (uint64_t)(end - begin))
+            continue;
+        before = atomic_fetch_add_explicit(taken, i == 0 ? 1 : FROM_BACK, memory_order_relaxed);
+        const uint64_t front = before & (FROM_BACK - 1), back = before >> 32;
+        if (front + back < (uint64_t)(end - begin))
+            return i == 0 ? begin + (int32_t)front : end - 1 - (int32_t)back;
+    }
+    return -1;
 }
 
 static void *worker_main(void *argument) {
@@ -85,13 +111,23 @@ static void *worker_main(void *argument) {
     }
 }
 
+static void free_pool(struct pg_pool *pool) {
+    free(pool->taken);
+    free(pool->threads);
+    free(pool);
+}
+
 struct pg_pool *pg_pool_create(int32_t count) {
     struct pg_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
     if (!pool)
         return 0;
-    *pool = (struct pg_pool){.count = 1, .threads = calloc((size_t)count, sizeof(pthread_t))};
-    if (!pool->threads) {
-        free(pool);
+    *pool = (struct pg_pool){
+        .count = 1,
+        .taken = aligned_alloc(CACHE_LINE, (size_t)count * sizeof(struct taken)),
+        .threads = calloc((size_t)count, sizeof(pthread_t)),
+    };
+    if (!pool->threads || !pool->taken) {
+        free_pool(pool);
         return 0;
     }
     for (; pool->count < count; pool->count++) {
@@ -112,14 +148,13 @@ void pg_pool_destroy(struct pg_pool *pool) {
     change(pool, &pool->job_number);
     for (int32_t worker = 1; worker < pool->count; worker++)
         pthread_join(pool->threads[worker], 0);
-    free(pool->threads);
-    free(pool);
+    free_pool(pool);
 }
 
 void pg_pool_run(struct pg_pool *pool, pg_job_function *job, void *context) {
     pool->job = job;
     pool->context = context;
-    atomic_store_explicit(&pool->next_tile.value, 0, memory_order_relaxed);
+    forget_tiles(pool);
     change(pool, &pool->job_number);
     job(context, 0);
     pg_pool_barrier(pool);

@@ -69,8 +69,8 @@ void PG_NAME(pg_quantize_row)(
         out->half_sum = scale * (float)sums.first;
         out->start4 = PG_MAGIC_BITS - 8 * sum;
         out->start8 = PG_MAGIC_BITS - 128 * sum;
-        out->half_start8[0] = PG_MAGIC_BITS - 128 * sums.first;
-        out->half_start8[1] = PG_MAGIC_BITS - 128 * sums.second;
+        out->half_start6[0] = PG_MAGIC_BITS - 32 * sums.first;
+        out->half_start6[1] = PG_MAGIC_BITS - 32 * sums.second;
     }
 }
 

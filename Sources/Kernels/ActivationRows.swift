@@ -17,7 +17,7 @@ public struct ActivationRows: @unchecked Sendable {
 
     public init(rows: Int, columns: Int, in arena: Arena, purpose: String) throws(KernelError) {
         values = try FloatMatrix(rows: rows, columns: columns, in: arena, purpose: purpose)
-        groupCount = columns / 32
+        groupCount = columns / Self.groupColumns
         let tile = Int(PG_TOKEN_TILE)
         groups = try arena.allocate(
             pg_activation_group.self, (rows + tile - 1) / tile, groupCount, purpose: purpose)
@@ -25,30 +25,45 @@ public struct ActivationRows: @unchecked Sendable {
 
     /// Brings the 8-bit form of a row up to date with its values.
     public func quantize(row: Int, _ kernels: KernelSet) {
-        let tile = Int(PG_TOKEN_TILE)
-        kernels.functions.quantize_row(
-            values.row(row), Int32(columnCount), groups + row / tile * groupCount, Int32(row % tile))
+        quantize(row: row, columns: 0..<groupCount * Self.groupColumns, kernels)
     }
 
     /// The same as `consumer` reads it: in its order of columns, and not at all if it reads fp32.
     public func quantize(row: Int, for consumer: PackedMatrix, _ kernels: KernelSet) {
         guard consumer.usesQuantizedActivations else { return }
-        guard consumer.columnOrder != nil else { return quantize(row: row, kernels) }
+        guard consumer.permutesColumns else { return quantize(row: row, kernels) }
         precondition(consumer.columnCount == columnCount, "activations of another width")
-        let tile = Int(PG_TOKEN_TILE), group = Int(PG_GROUP), source = values.row(row)
+        let tile = Int(PG_TOKEN_TILE), source = values.row(row)
         consumer.withColumnOrder { order in
             guard let order else { return }
-            withUnsafeTemporaryAllocation(byteCount: group * 4, alignment: 64) { bytes in
+            withUnsafeTemporaryAllocation(byteCount: Self.groupColumns * 4, alignment: 64) { bytes in
                 // As many bytes as were asked for, hence an address.
                 let gathered = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
-                for index in 0..<groupCount {
-                    for column in 0..<group { gathered[column] = source[Int(order[index * group + column])] }
+                for group in 0..<groupCount {
+                    for column in 0..<Self.groupColumns {
+                        gathered[column] = source[Int(order[group * Self.groupColumns + column])]
+                    }
                     kernels.functions.quantize_row(
-                        gathered, Int32(group), groups + row / tile * groupCount + index, Int32(row % tile))
+                        gathered, Int32(Self.groupColumns), groups + row / tile * groupCount + group,
+                        Int32(row % tile))
                 }
             }
         }
     }
+
+    /// The same for some of the columns, whole groups of 32.
+    func quantize(row: Int, columns: Range<Int>, _ kernels: KernelSet) {
+        precondition(
+            columns.lowerBound % Self.groupColumns == 0 && columns.count % Self.groupColumns == 0
+                && columns.upperBound <= columnCount, "columns of parts of groups")
+        let tile = Int(PG_TOKEN_TILE)
+        kernels.functions.quantize_row(
+            values.row(row) + columns.lowerBound, Int32(columns.count),
+            groups + row / tile * groupCount + columns.lowerBound / Self.groupColumns, Int32(row % tile))
+    }
+
+    /// Columns that share a scale in the 8-bit form.
+    public static let groupColumns = Int(PG_GROUP)
 
     var view: pg_activations {
         pg_activations(values: values.row(0), groups: groups, columns: Int32(columnCount))

@@ -119,7 +119,7 @@ public struct CodedMatrix {
     var fitsFourBits: Bool { codes.layout.bits <= 4 }
 
     /// How its columns come to stand in groups of one scale.
-    public var grouping: ColumnGrouping { ColumnGrouping(groupOfColumn) }
+    var grouping: ColumnGrouping { ColumnGrouping(groupOfColumn) }
 
     /// Whether fp16 can hold its scales, and 256 times as much for minima.
     var fitsHalfPrecision: Bool { scales.allSatisfy { abs($0) <= 255 } }
@@ -135,13 +135,13 @@ public struct CodedMatrix {
 ///
 /// GPTQ's act-order scatters the columns of a group; then they are brought together, and whoever multiplies with the
 /// matrix reads its input in the same order.
-public struct ColumnGrouping: Equatable {
+struct ColumnGrouping: Equatable {
     /// Columns that share a scale: 32, 16, or 1 if no order helps.
-    public let width: Int
+    let width: Int
     /// Column i of the packed matrix is column order[i] of the checkpoint; nil leaves them as they are.
-    public let order: [Int32]?
+    let order: [Int32]?
 
-    public init(_ groupOfColumn: [Int32]) {
+    init(_ groupOfColumn: [Int32]) {
         let isSorted = zip(groupOfColumn, groupOfColumn.dropFirst()).allSatisfy { $0 <= $1 }
         let sorted =
             isSorted

@@ -133,7 +133,9 @@ public struct KVCacheStorage: @unchecked Sendable {
     public struct AttentionOperands: Sendable {
         /// Shape [rows, at least headCount × headSize], heads from column 0 on.
         let queries: FloatMatrix
-        let out: FloatMatrix
+        let out: ActivationRows
+        /// Whether to make the 8-bit form of `out`, too; then the heads that share a KV head are a multiple of 32 wide.
+        let quantizes: Bool
         /// Query heads that share a KV head.
         let groupSize: Int
         /// How many of the last positions are seen; 0: all.
@@ -145,11 +147,12 @@ public struct KVCacheStorage: @unchecked Sendable {
         let partials: FloatMatrix
 
         public init(
-            queries: FloatMatrix, out: FloatMatrix, groupSize: Int, window: Int, scale: Float, scratch: FloatMatrix,
-            partials: FloatMatrix
+            queries: FloatMatrix, out: ActivationRows, quantizes: Bool, groupSize: Int, window: Int, scale: Float,
+            scratch: FloatMatrix, partials: FloatMatrix
         ) {
             self.queries = queries
             self.out = out
+            self.quantizes = quantizes
             self.groupSize = groupSize
             self.window = window
             self.scale = scale
@@ -175,6 +178,15 @@ public struct KVCacheStorage: @unchecked Sendable {
             view.block_table = tables.baseAddress.map { $0 + offset }
             kernels.functions.attend(&cache, &view, operands.scratch.row(worker.index))
         }
+        if task.part == nil { quantizeOutput(of: task, operands, kernels) }
+    }
+
+    private func quantizeOutput(of task: AttentionTask, _ operands: AttentionOperands, _ kernels: KernelSet) {
+        guard operands.quantizes else { return }
+        let width = operands.groupSize * shape.headSize, first = Int(task.keyValueHead) * width
+        for row in 0..<Int(task.rowCount) {
+            operands.out.quantize(row: Int(task.firstRow) + row, columns: first..<first + width, kernels)
+        }
     }
 
     /// Joins the partial results of all parts of a task, which stand from `task.partialRow` on, part by part.
@@ -185,10 +197,11 @@ public struct KVCacheStorage: @unchecked Sendable {
         let last = Int(task.partialRow) + task.partCount * Int(task.rowCount) * operands.groupSize
         precondition(last <= operands.partials.rowCount, "partial results out of range")
         kernels.functions.merge_parts(&view, Int32(shape.headSize))
+        quantizeOutput(of: task, operands, kernels)
     }
 
     private func view(of task: AttentionTask, _ operands: AttentionOperands) -> pg_attention_task {
-        let queries = operands.queries, out = operands.out, partials = operands.partials
+        let queries = operands.queries, out = operands.out.values, partials = operands.partials
         precondition(task.rowCount > 0 && Int(task.rowCount) <= AttentionTask.maximumRows, "task out of range")
         precondition(Int(task.firstRow) + Int(task.rowCount) <= min(queries.rowCount, out.rowCount), "no such rows")
         precondition(partials.columnCount == shape.headSize + 2, "partial results of another size")

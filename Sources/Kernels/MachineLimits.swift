@@ -85,7 +85,7 @@ public struct MachineLimits: Sendable {
             pool.run { worker in
                 for matrix in matrices {
                     let share = matrix.byteCount / pool.workerCount / 512 * 512
-                    let sum = pg_peak_read(matrix.panel(0) + worker.index * share, Int64(share))
+                    let sum = pg_peak_read(matrix.part(0).panel(0) + worker.index * share, Int64(share))
                     sinks[worker.index, 0] += Float(sum & 1)
                 }
             }

@@ -29,34 +29,36 @@ extension PackedMatrix {
         packing sources: [MatrixSource], columnCount: Int, asFloat32: Bool, in arena: Arena, purpose: String,
         pool: WorkerPool
     ) throws(KernelError) {
-        let rowCount = sources.reduce(0) { $0 + $1.rowCount }
-        let float32 = Int32(PG_FORM_F32.rawValue)
-        let form = asFloat32 ? float32 : pg_form_for_sources(sources.map(\.format.packSource), Int32(sources.count))
-        let toFloat32 = form == float32
-        try self.init(rowCount: rowCount, columnCount: columnCount, form: form, in: arena, purpose: purpose)
-        let rows = Self.rows(of: sources, columnCount: columnCount)
-        packPanels(pool: pool, scratchFloats: toFloat32) { packed, index, floats in
-            let first = index * Self.panelRows
-            let panelRows = rows[first..<min(rows.count, first + Self.panelRows)]
-            if toFloat32 {
-                var pointers = packed.decode(panelRows, into: floats)
-                pg_pack_panel_f32(&pointers, Int32(columnCount), packed.panel(index))
+        var parts: [(form: Int32, rowCount: Int)] = []
+        var formats: [StorageFormat] = []
+        for source in sources {
+            // Sources alike share a part, and in reference mode all do.
+            if let last = formats.last, last == source.format || asFloat32 {
+                parts[parts.count - 1].rowCount += source.rowCount
             } else {
-                packed.packCodes(panel: index, panelRows)
+                let form = asFloat32 ? Int32(PG_FORM_F32.rawValue) : pg_form_of_source(source.format.packSource)
+                parts.append((form, source.rowCount))
+                formats.append(source.format)
             }
         }
-    }
-
-    /// Calls `pack` for each panel, on all workers, with room for its rows in fp32 if asked for.
-    func packPanels(
-        pool: WorkerPool, scratchFloats: Bool,
-        _ pack: (_ packed: PackedMatrix, _ panel: Int, _ floats: UnsafeMutablePointer<Float>) -> Void
-    ) {
+        try self.init(parts: parts, columnCount: columnCount, in: arena, purpose: purpose)
+        let packed = self, partCount = parts.count
+        let rows = Self.rows(of: sources, columnCount: columnCount)
         pool.run { worker in
-            let scratch = UnsafeMutablePointer<Float>.allocate(
-                capacity: scratchFloats ? Self.panelRows * columnCount : 1)
+            let scratch = UnsafeMutablePointer<Float>.allocate(capacity: asFloat32 ? Self.panelRows * columnCount : 1)
             defer { scratch.deallocate() }
-            worker.stage(tiles: panelCount) { index in pack(self, index, scratch) }
+            for index in 0..<partCount {
+                let part = packed.part(index)
+                worker.stage(tiles: part.panelCount) { panel in
+                    let first = part.firstRow + panel * Self.panelRows
+                    let panelRows = rows[first..<min(part.firstRow + part.rowCount, first + Self.panelRows)]
+                    if asFloat32 {
+                        part.packFloat32(panel: panel, panelRows, scratch)
+                    } else {
+                        part.pack(panel: panel, panelRows)
+                    }
+                }
+            }
         }
     }
 
@@ -81,22 +83,29 @@ extension PackedMatrix {
                 .assumingMemoryBound(to: UInt8.self)
         }
     }
+}
 
-    private func packCodes(panel index: Int, _ rows: ArraySlice<RowSource>) {
-        var pointers = [UnsafePointer<UInt8>?](repeating: nil, count: Self.panelRows)
-        var formats = [Int32](repeating: 0, count: Self.panelRows)
-        for (place, row) in rows.enumerated() {
-            pointers[place] = row.bytes
-            formats[place] = row.format.packSource
-        }
-        pg_pack_panel(form, &formats, &pointers, Int32(columnCount), panel(index))
+extension PackedMatrix.Part {
+    /// `rows`, up to 16 and at least one, are of one format.
+    func pack(panel index: Int, _ rows: ArraySlice<PackedMatrix.RowSource>) {
+        guard let source = rows.first?.format.packSource else { return }
+        var pointers = [UnsafePointer<UInt8>?](repeating: nil, count: PackedMatrix.panelRows)
+        for (place, row) in rows.enumerated() { pointers[place] = row.bytes }
+        pg_pack_panel(source, &pointers, Int32(columnCount), panel(index))
+    }
+
+    func packFloat32(
+        panel index: Int, _ rows: ArraySlice<PackedMatrix.RowSource>, _ scratch: UnsafeMutablePointer<Float>
+    ) {
+        var pointers = decode(rows, into: scratch)
+        pg_pack_panel_f32(&pointers, Int32(columnCount), panel(index))
     }
 
     /// The fp32 values of up to 16 rows, which stand in `scratch`; null for rows that are not there.
     func decode(
-        _ rows: ArraySlice<RowSource>, into scratch: UnsafeMutablePointer<Float>
+        _ rows: ArraySlice<PackedMatrix.RowSource>, into scratch: UnsafeMutablePointer<Float>
     ) -> [UnsafePointer<Float>?] {
-        var pointers = [UnsafePointer<Float>?](repeating: nil, count: Self.panelRows)
+        var pointers = [UnsafePointer<Float>?](repeating: nil, count: PackedMatrix.panelRows)
         for (place, row) in rows.enumerated() {
             let values = scratch + place * columnCount
             Dequantize.decode(row.bytes, format: row.format, elementCount: columnCount, into: values)

@@ -24,13 +24,13 @@ extension KernelSet {
             table.cosines.row(position), table.sines.row(position))
     }
 
-    /// out[outRow, i] = silu(in[row, i]) × in[row, width + i] for i in 0..<width: `in` holds gate and up side by side.
-    public func gateSilu(_ gateAndUp: FloatMatrix, row: Int, width: Int, into out: FloatMatrix) {
+    /// gate[row, i] = silu(gate[row, i]) × up[row, i] for some columns, a multiple of 8.
+    public func gateSilu(_ gate: FloatMatrix, up: FloatMatrix, row: Int, columns: Range<Int>) {
         precondition(
-            gateAndUp.columnCount >= 2 * width && out.columnCount == width && width % 8 == 0, "gate out of range")
-        let target = out.row(row), source = gateAndUp.row(row)
-        target.update(from: source, count: width)
-        functions.gate_silu(target, source + width, Int32(width))
+            columns.upperBound <= min(gate.columnCount, up.columnCount) && columns.lowerBound >= 0
+                && columns.count % 8 == 0, "gate out of range")
+        functions.gate_silu(
+            gate.row(row) + columns.lowerBound, up.row(row) + columns.lowerBound, Int32(columns.count))
     }
 
     /// matrix[row] += bias, shape [1, columns].

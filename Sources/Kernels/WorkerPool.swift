@@ -48,12 +48,13 @@ public struct Worker {
     public let index: Int
     let pool: OpaquePointer
 
-    /// Calls `body` for each tile, the workers sharing them out as they get free, and waits until all tiles are done.
+    /// Calls `body` for each tile, and waits until all are done. Each worker starts with a range of its own; one that is
+    /// done helps the others.
     public func stage(tiles count: Int, _ body: (Int) -> Void) {
         while true {
-            let tile = Int(pg_pool_next_tile(pool))
-            guard tile < count else { break }
-            body(tile)
+            let tile = pg_pool_next_tile(pool, Int32(index), Int32(count))
+            guard tile >= 0 else { break }
+            body(Int(tile))
         }
         pg_pool_barrier(pool)
     }

@@ -40,11 +40,16 @@ struct Decoder {
         _ index: Int, _ batch: ForwardBatch, _ plan: AttentionPlan, _ worker: Worker
     ) {
         let layer = weights.layers[index], rows = batch.rowCount
-        project(layer.attentionNorm, rows: rows, by: layer.queryKeyValue, into: buffers.queryKeyValue, worker)
+        norm(layer.attentionNorm, rows: rows, for: layer.queryKeyValue, worker)
+        layer.queryKeyValue.multiply(
+            buffers.normed, tokenCount: rows, into: buffers.queryKeyValue, kernels, worker, workerCount: workerCount)
         worker.stage(tiles: rows) { row in
             placeInCache(layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row])
         }
-        let operands = attentionOperands
+        // Heads can be quantised where they are computed, unless a group has columns of several tasks.
+        let isEachTasks = headGroupsFillGroups && !layer.attentionOutput.permutesColumns
+        let quantizes = layer.attentionOutput.usesQuantizedActivations
+        let operands = attentionOperands(quantizes: quantizes && isEachTasks)
         worker.stage(tiles: plan.tasks.count) { task in
             cache.attend(
                 layer: index, task: plan.tasks[task], operands, blockTables: batch.blockTables, worker, kernels)
@@ -54,7 +59,11 @@ struct Decoder {
                 cache.mergeParts(of: plan.merges[task], operands, kernels)
             }
         }
-        quantize(buffers.attention, rows: rows, for: layer.attentionOutput, worker)
+        if quantizes, !isEachTasks {
+            worker.stage(tiles: rows) { row in
+                buffers.attention.quantize(row: row, for: layer.attentionOutput, kernels)
+            }
+        }
         layer.attentionOutput.multiply(
             buffers.attention, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
             workerCount: workerCount)
@@ -63,9 +72,12 @@ struct Decoder {
         }
     }
 
-    private var attentionOperands: KVCacheStorage.AttentionOperands {
+    /// Whether the heads of a task of attention can be quantised by themselves.
+    private var headGroupsFillGroups: Bool { groupSize * headSize % ActivationRows.groupColumns == 0 }
+
+    private func attentionOperands(quantizes: Bool) -> KVCacheStorage.AttentionOperands {
         KVCacheStorage.AttentionOperands(
-            queries: buffers.queryKeyValue, out: buffers.attention.values, groupSize: groupSize,
+            queries: buffers.queryKeyValue, out: buffers.attention, quantizes: quantizes, groupSize: groupSize,
             window: configuration.slidingWindow ?? 0, scale: 1 / Float(headSize).squareRoot(),
             scratch: buffers.attentionScratch, partials: buffers.attentionPartials)
     }
@@ -83,11 +95,14 @@ struct Decoder {
     }
 
     private func feedForward(_ layer: DecoderLayer, rows: Int, _ worker: Worker) {
-        let inner = configuration.intermediateSize
-        project(layer.feedForwardNorm, rows: rows, by: layer.gateUp, into: buffers.gateUp, worker)
-        worker.stage(tiles: rows) { row in
-            kernels.gateSilu(buffers.gateUp, row: row, width: inner, into: buffers.gated.values)
-            buffers.gated.quantize(row: row, for: layer.down, kernels)
+        let consumer = layer.gate.usesQuantizedActivations ? layer.gate : layer.up
+        norm(layer.feedForwardNorm, rows: rows, for: consumer, worker)
+        PackedMatrix.multiplyGated(
+            gate: layer.gate, up: layer.up, buffers.normed, tokenCount: rows, into: buffers.gated,
+            quantizes: layer.down.usesQuantizedActivations && !layer.down.permutesColumns, scratch: buffers.up, kernels,
+            worker, workerCount: workerCount)
+        if layer.down.permutesColumns {
+            worker.stage(tiles: rows) { row in buffers.gated.quantize(row: row, for: layer.down, kernels) }
         }
         layer.down.multiply(
             buffers.gated, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
@@ -107,31 +122,12 @@ struct Decoder {
             workerCount: workerCount)
     }
 
-    /// The norm of the residual stream, times each of `matrices`, whose products stand side by side in `out`.
-    private func project(
-        _ norm: FloatMatrix, rows: Int, by matrices: [PackedMatrix], into out: FloatMatrix, _ worker: Worker
-    ) {
-        var firstColumn = 0
-        for (index, matrix) in matrices.enumerated() {
-            if index == 0 {
-                worker.stage(tiles: rows) { row in
-                    kernels.rmsNorm(
-                        buffers.hidden, row: row, weight: norm, epsilon: configuration.normEpsilon,
-                        into: buffers.normed.values, row: row)
-                    buffers.normed.quantize(row: row, for: matrix, kernels)
-                }
-            } else {
-                quantize(buffers.normed, rows: rows, for: matrix, worker)
-            }
-            matrix.multiply(
-                buffers.normed, tokenCount: rows, into: out, firstColumn: firstColumn, kernels, worker,
-                workerCount: workerCount)
-            firstColumn += matrix.rowCount
+    private func norm(_ weight: FloatMatrix, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
+        worker.stage(tiles: rows) { row in
+            kernels.rmsNorm(
+                buffers.hidden, row: row, weight: weight, epsilon: configuration.normEpsilon,
+                into: buffers.normed.values, row: row)
+            buffers.normed.quantize(row: row, for: consumer, kernels)
         }
-    }
-
-    private func quantize(_ activations: ActivationRows, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
-        guard consumer.usesQuantizedActivations else { return }
-        worker.stage(tiles: rows) { row in activations.quantize(row: row, for: consumer, kernels) }
     }
 }

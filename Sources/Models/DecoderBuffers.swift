@@ -13,8 +13,8 @@ struct DecoderBuffers {
     let queryKeyValue: FloatMatrix
     /// Attention's output, [rows, headCount × headSize].
     let attention: ActivationRows
-    /// [rows, gate | up].
-    let gateUp: FloatMatrix
+    /// What `gated` is multiplied with, [rows, intermediateSize].
+    let up: FloatMatrix
     /// [rows, intermediateSize].
     let gated: ActivationRows
     /// The normed rows whose logits are wanted, [logitRows, hiddenSize].
@@ -36,7 +36,7 @@ struct DecoderBuffers {
         normed = try ActivationRows(rows: rows, columns: hiddenSize, in: arena, purpose: purpose)
         queryKeyValue = try FloatMatrix(rows: rows, columns: queryWidth + 2 * keyWidth, in: arena, purpose: purpose)
         attention = try ActivationRows(rows: rows, columns: queryWidth, in: arena, purpose: purpose)
-        gateUp = try FloatMatrix(rows: rows, columns: 2 * inner, in: arena, purpose: purpose)
+        up = try FloatMatrix(rows: rows, columns: inner, in: arena, purpose: purpose)
         gated = try ActivationRows(rows: rows, columns: inner, in: arena, purpose: purpose)
         logitInputs = try ActivationRows(rows: logitRows, columns: hiddenSize, in: arena, purpose: purpose)
         attentionScratch = try FloatMatrix(

@@ -6,17 +6,17 @@ internal import Kernels
 struct DecoderLayer {
     /// Shape [1, hiddenSize].
     let attentionNorm: FloatMatrix
-    /// Q, K and V stacked: shape [(headCount + 2 keyValueHeadCount) × headSize, hiddenSize]. One matrix, or several of
-    /// successive rows where a checkpoint's parts can't be packed together.
-    let queryKeyValue: [PackedMatrix]
+    /// Q, K and V stacked: shape [(headCount + 2 keyValueHeadCount) × headSize, hiddenSize].
+    let queryKeyValue: PackedMatrix
     /// Shape [1, rows of queryKeyValue].
     let queryKeyValueBias: FloatMatrix?
     /// Shape [hiddenSize, headCount × headSize].
     let attentionOutput: PackedMatrix
     let attentionOutputBias: FloatMatrix?
     let feedForwardNorm: FloatMatrix
-    /// Gate and up stacked likewise: shape [2 × intermediateSize, hiddenSize].
-    let gateUp: [PackedMatrix]
+    /// Shape [intermediateSize, hiddenSize], as that of `up`.
+    let gate: PackedMatrix
+    let up: PackedMatrix
     /// Shape [hiddenSize, intermediateSize].
     let down: PackedMatrix
 }

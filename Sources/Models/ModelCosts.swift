@@ -46,7 +46,7 @@ extension LocalExecutor {
     }
 
     private var layerMatrices: [PackedMatrix] {
-        decoder.weights.layers.flatMap { $0.queryKeyValue + [$0.attentionOutput] + $0.gateUp + [$0.down] }
+        decoder.weights.layers.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gate, $0.up, $0.down] }
     }
 }
 

@@ -15,12 +15,6 @@ struct QuantizedModule {
     let zeroPoints: [Int16]
     let groupOfColumn: [Int32]
     let groupCount: Int
-    let grouping: ColumnGrouping
-
-    /// Whether one packed matrix can hold both without a wider form for either.
-    func canBeStacked(with other: QuantizedModule) -> Bool {
-        grouping == other.grouping && (layout.bits <= 4) == (other.layout.bits <= 4)
-    }
 
     /// - Parameter bytes: Those of `codes`; must outlive the result.
     func matrix(codes bytes: UnsafeRawBufferPointer) -> CodedMatrix {
@@ -92,7 +86,7 @@ extension WeightLoader {
             codes: codes, layout: layout, rows: rows, columns: columns,
             scales: try scales(name, scheme, rows: rows, groups: groups),
             zeroPoints: try zeroPoints(name, scheme, rows: rows, groups: groups), groupOfColumn: groupOfColumn,
-            groupCount: groups, grouping: ColumnGrouping(groupOfColumn))
+            groupCount: groups)
     }
 
     // MARK: - Parts

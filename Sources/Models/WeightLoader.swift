@@ -27,18 +27,20 @@ struct WeightLoader {
         let stacked: [(TensorRole, Int)] = [
             (.query(layer: layer), queryRows), (.key(layer: layer), keyRows), (.value(layer: layer), keyRows),
         ]
-        let gateAndUp: [(TensorRole, Int)] = [(.gate(layer: layer), inner), (.up(layer: layer), inner)]
         try checkHasNoBias([.gate(layer: layer), .up(layer: layer)], size: inner)
         try checkHasNoBias([.down(layer: layer)], size: hidden)
+        let gate = try matrix(.gate(layer: layer), rows: inner, columns: hidden, rounding: rounding)
         return DecoderLayer(
             attentionNorm: try vector(.attentionNorm(layer: layer), size: hidden),
-            queryKeyValue: try matrices(stacked, columns: hidden, rounding: rounding),
+            queryKeyValue: try matrix(stacked, columns: hidden, rounding: rounding),
             queryKeyValueBias: try bias(stacked, isRequired: architecture.requiresQueryKeyValueBias),
             attentionOutput: try matrix(
                 .attentionOutput(layer: layer), rows: hidden, columns: queryRows, rounding: rounding),
             attentionOutputBias: try bias([(.attentionOutput(layer: layer), hidden)], isRequired: false),
             feedForwardNorm: try vector(.feedForwardNorm(layer: layer), size: hidden),
-            gateUp: try matrices(gateAndUp, columns: hidden, rounding: rounding),
+            gate: gate,
+            up: try matrix(
+                [(.up(layer: layer), inner)], columns: hidden, rounding: rounding, sharingInputOf: gate),
             down: try matrix(.down(layer: layer), rows: hidden, columns: inner, rounding: rounding))
     }
 
@@ -46,74 +48,50 @@ struct WeightLoader {
 
     /// The packed weights of one role.
     func matrix(_ role: TensorRole, rows: Int, columns: Int, rounding: RoundedForm?) throws -> PackedMatrix {
-        guard let module = try module(role, rows: rows, columns: columns) else {
-            return try pack(stored: [(role, rows)], columns: columns, rounding: rounding)
-        }
-        return try pack([module])
+        try matrix([(role, rows)], columns: columns, rounding: rounding)
     }
 
-    /// The stacked rows of several roles: one packed matrix, or several where they have no form in common.
-    func matrices(
-        _ roles: [(role: TensorRole, rows: Int)], columns: Int, rounding: RoundedForm?
-    ) throws -> [PackedMatrix] {
-        var packed: [PackedMatrix] = [], stored: [(role: TensorRole, rows: Int)] = [], modules: [QuantizedModule] = []
-        func packGathered() throws {
-            if !stored.isEmpty { packed.append(try pack(stored: stored, columns: columns, rounding: rounding)) }
-            if !modules.isEmpty { packed.append(try pack(modules)) }
-            stored = []
-            modules = []
-        }
-        for (role, rows) in roles {
-            if let module = try module(role, rows: rows, columns: columns) {
-                if !stored.isEmpty || modules.last.map({ !$0.canBeStacked(with: module) }) ?? false {
-                    try packGathered()
-                }
-                modules.append(module)
-            } else {
-                if !modules.isEmpty { try packGathered() }
-                stored.append((role, rows))
-            }
-        }
-        try packGathered()
-        return packed
-    }
-
-    private func pack(_ modules: [QuantizedModule]) throws -> PackedMatrix {
-        defer { for module in modules { module.codes.releasePages() } }
-        return try withBytes(of: modules.map(\.codes)[...], []) { bytes in
-            try PackedMatrix(
-                packing: zip(modules, bytes).map { $0.matrix(codes: $1) }, asFloat32: asFloat32, in: arena,
-                purpose: modules[0].codes.name, pool: pool)
-        }
-    }
-
-    /// Roles whose tensors hold their weights themselves.
-    private func pack(
-        stored roles: [(role: TensorRole, rows: Int)], columns: Int, rounding: RoundedForm?
+    /// The stacked rows of several roles as one packed matrix.
+    ///
+    /// - Parameter other: A matrix that reads the same activations.
+    func matrix(
+        _ roles: [(role: TensorRole, rows: Int)], columns: Int, rounding: RoundedForm?,
+        sharingInputOf other: PackedMatrix? = nil
     ) throws -> PackedMatrix {
-        var tensors: [TensorView] = []
-        for (role, rows) in roles {
-            let name = names.weight(role)
-            guard let tensor = tensor(name) else { throw missing(role) }
-            try check(tensor, shape: [rows, columns])
-            tensors.append(tensor)
+        let modules = try roles.map { try module($0.role, rows: $0.rows, columns: columns) }
+        // Of a module its codes, else the weights themselves.
+        let tensors = try zip(roles, modules).map { role, module in
+            try module?.codes ?? stored(role.role, shape: [role.rows, columns])
         }
         defer { for tensor in tensors { tensor.releasePages() } }
-        let formats = try tensors.map(storageFormat)
+        let purpose = tensors[0].name
         return try withBytes(of: tensors[...], []) { bytes in
-            let sources = roles.indices.map { index in
-                MatrixSource(
-                    bytes: bytes[index], format: formats[index], rowCount: roles[index].rows,
-                    rowOrder: rowOrder(roles[index].role))
+            let sources = try roles.indices.map { index -> WeightRows in
+                if let module = modules[index] { return .coded(module.matrix(codes: bytes[index])) }
+                return .stored(
+                    MatrixSource(
+                        bytes: bytes[index], format: try storageFormat(tensors[index]), rowCount: roles[index].rows,
+                        rowOrder: rowOrder(roles[index].role)))
             }
-            let purpose = tensors[0].name
-            if let rounding, !asFloat32, columns % 32 == 0, formats.allSatisfy({ $0.blockElements == 1 }) {
+            let stored = sources.compactMap { if case .stored(let source) = $0 { source } else { nil } }
+            guard stored.count == sources.count else {
                 return try PackedMatrix(
-                    rounding: sources, to: rounding, columnCount: columns, in: arena, purpose: purpose, pool: pool)
+                    packing: sources, columnCount: columns, asFloat32: asFloat32, sharingInputOf: other, in: arena,
+                    purpose: purpose, pool: pool)
+            }
+            if let rounding, !asFloat32, columns % 32 == 0, tensors.allSatisfy({ $0.elementType.blockElements == 1 }) {
+                return try PackedMatrix(
+                    rounding: stored, to: rounding, columnCount: columns, in: arena, purpose: purpose, pool: pool)
             }
             return try PackedMatrix(
-                packing: sources, columnCount: columns, asFloat32: asFloat32, in: arena, purpose: purpose, pool: pool)
+                packing: stored, columnCount: columns, asFloat32: asFloat32, in: arena, purpose: purpose, pool: pool)
         }
+    }
+
+    private func stored(_ role: TensorRole, shape: [Int]) throws -> TensorView {
+        guard let tensor = tensor(names.weight(role)) else { throw missing(role) }
+        try check(tensor, shape: shape)
+        return tensor
     }
 
     // MARK: - Vectors

@@ -34,9 +34,9 @@ public struct MemoryState: Sendable, Equatable {
     }
 
     private static func machineState(_ root: String) -> MemoryState? {
-        guard let text = ProcFile.text("\(root)/proc/meminfo") else { return nil }
+        guard let lines = ProcFile.bytes("\(root)/proc/meminfo") else { return nil }
         func bytes(_ key: String) -> Double? {
-            ProcFile.value(of: "\(key):", in: text).map { $0 * 1024 }
+            ProcFile.value(of: "\(key):", in: lines).map { $0 * 1024 }
         }
         guard let total = bytes("MemTotal") else { return nil }
         return MemoryState(limitBytes: total, availableBytes: bytes("MemAvailable") ?? total, killCount: nil)
@@ -53,19 +53,22 @@ private struct ControlGroup {
 
     /// This process's cgroup and those above it, as far as they can be seen from inside a container.
     static func own(_ root: String) -> [ControlGroup] {
-        let lines = ProcFile.text("\(root)/proc/self/cgroup")?.split(separator: "\n") ?? []
+        let lines = ProcFile.bytes("\(root)/proc/self/cgroup")?.split(separator: UInt8(ascii: "\n")) ?? []
         // Hierarchy, controllers, path; version 2 has no controllers here.
-        let entries = lines.map { $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false) }
-        for entry in entries where entry.count == 3 && entry[1].split(separator: ",").contains("memory") {
-            return folders(of: entry[2], below: "\(root)/sys/fs/cgroup/memory").compactMap(version1)
+        let entries = lines.map { line in
+            line.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
+        }.filter { $0.count == 3 }
+        func path(_ entry: [ArraySlice<UInt8>]) -> String { String(decoding: entry[2], as: UTF8.self) }
+        let memory = entries.first { entry in
+            entry[1].split(separator: UInt8(ascii: ",")).contains { $0.elementsEqual("memory".utf8) }
         }
-        for entry in entries where entry.count == 3 && entry[1].isEmpty {
-            return folders(of: entry[2], below: "\(root)/sys/fs/cgroup").compactMap(version2)
-        }
+        if let memory { return folders(of: path(memory), below: "\(root)/sys/fs/cgroup/memory").compactMap(version1) }
+        let unified = entries.first { $0[1].isEmpty }
+        if let unified { return folders(of: path(unified), below: "\(root)/sys/fs/cgroup").compactMap(version2) }
         return []
     }
 
-    private static func folders(of path: Substring, below top: String) -> [String] {
+    private static func folders(of path: String, below top: String) -> [String] {
         var parts = path.split(separator: "/").filter { $0 != ".." }
         var folders: [String] = []
         while true {

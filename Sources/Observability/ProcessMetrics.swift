@@ -57,12 +57,15 @@ private struct ProcessState {
     var startSeconds: Double
     var cpuSeconds: Double
 
+    /// When the machine started, since the epoch; once, so that the start time stands still when the clock is set.
+    private static let bootSeconds = ProcFile.value(of: "btime", inFile: "/proc/stat")
+
     static func current() -> ProcessState? {
         // The command's name, in parentheses, may hold anything; numbers begin after the last one.
-        guard let stat = ProcFile.text("/proc/self/stat"), let end = stat.lastIndex(of: ")") else { return nil }
-        let fields = stat[stat.index(after: end)...].split(whereSeparator: \.isWhitespace).map(Double.init)
-        let bootLine = ProcFile.text("/proc/stat")?.split(separator: "\n").first { $0.hasPrefix("btime ") }
-        let bootSeconds = bootLine?.split(separator: " ").last.flatMap { Double($0) }
+        guard let stat = ProcFile.bytes("/proc/self/stat"), let end = stat.lastIndex(of: UInt8(ascii: ")")) else {
+            return nil
+        }
+        let fields = stat[stat.index(after: end)...].split(separator: UInt8(ascii: " ")).map(ProcFile.number)
         guard fields.count > 21, let bootSeconds, let user = fields[11], let system = fields[12],
             let started = fields[19], let virtualBytes = fields[20], let residentPages = fields[21]
         else { return nil }
@@ -73,8 +76,8 @@ private struct ProcessState {
     }
 
     static func maximumFileCount() -> Double? {
-        let lines = ProcFile.text("/proc/self/limits")?.split(separator: "\n")
-        let limit = lines?.first { $0.hasPrefix("Max open files") }?.split(separator: " ").dropFirst(3).first
-        return limit.flatMap { $0 == "unlimited" ? .infinity : Double($0) }
+        guard let lines = ProcFile.bytes("/proc/self/limits") else { return nil }
+        guard let limit = ProcFile.word(after: "Max open files", in: lines) else { return nil }
+        return limit.elementsEqual("unlimited".utf8) ? .infinity : ProcFile.number(limit)
     }
 }

@@ -6,14 +6,19 @@ import Synchronization
 /// Puts what libraries count into a registry: a counter called `a.b` becomes `swift_a_b_total`, a meter, or a recorder
 /// that does not aggregate, a gauge, any other recorder a summary, a timer a summary in seconds.
 ///
-/// Names and labels are a library's to choose, and perhaps its clients': beyond a number of series, or where a family
-/// has other labels already, a new series is dropped and counted. Series stay once they are there; a counter that is
-/// reset goes on rising.
+/// Names and labels are a library's to choose, and perhaps its clients': beyond a number of series, of labels or of
+/// bytes, or where a family has other labels already, a new series is dropped and counted. Series stay once they are
+/// there; a counter that is reset goes on rising.
 public final class SwiftMetricsBackend: MetricsFactory {
     private struct Key: Hashable {
         let name: String
         let labels: Set<MetricLabel>
     }
+
+    private static let maximumLabels = 8
+    private static let maximumTextBytes = 128
+    /// Whether a backend is swift-metrics' own, which can be said once in a process.
+    private static let isInstalled = Mutex(false)
 
     private let registry: MetricRegistry
     private let maximumSeries: Int
@@ -27,9 +32,18 @@ public final class SwiftMetricsBackend: MetricsFactory {
         self.dropped = dropped
     }
 
-    /// Has all libraries of this process report here. Once in a process: swift-metrics ends it the second time.
-    public func install() {
-        MetricsSystem.bootstrap(self)
+    /// Has all libraries of this process report here. The first backend stays: swift-metrics would end a process that
+    /// names a second one.
+    ///
+    /// - Returns: Whether this one was the first.
+    @discardableResult
+    public func install() -> Bool {
+        Self.isInstalled.withLock { isInstalled in
+            guard !isInstalled else { return false }
+            MetricsSystem.bootstrap(self)
+            isInstalled = true
+            return true
+        }
     }
 
     // MARK: - MetricsFactory
@@ -99,12 +113,18 @@ public final class SwiftMetricsBackend: MetricsFactory {
         let key = Key(name: name, labels: Set(labels))
         let found = handlers.withLock { handlers -> Series? in
             if let handler = handlers[key] { return handler as? Series }
-            guard handlers.count < maximumSeries, let new = try? make(name, labels) else { return nil }
+            guard handlers.count < maximumSeries, Self.isShort(name, dimensions) else { return nil }
+            guard let new = try? make(name, labels) else { return nil }
             handlers[key] = new
             return new
         }
         if found == nil { registry.update { $0.increment(dropped) } }
         return found
+    }
+
+    private static func isShort(_ name: String, _ dimensions: [(String, String)]) -> Bool {
+        dimensions.count <= maximumLabels && name.utf8.count <= maximumTextBytes
+            && dimensions.allSatisfy { max($0.0.utf8.count, $0.1.utf8.count) <= maximumTextBytes }
     }
 
     private static func sanitized(_ text: String) -> String {

@@ -23,7 +23,7 @@ class MonitoringProgram: @unchecked Sendable {
             try text.write(to: file, atomically: true, encoding: .utf8)
         }
         let log = folder.appending(path: "log")
-        FileManager.default.createFile(atPath: log.path, contents: nil)
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         process.executableURL = URL(filePath: try TestFiles.prometheusProgram(program))
         process.arguments = options(port)
         process.currentDirectoryURL = folder

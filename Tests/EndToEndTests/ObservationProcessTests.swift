@@ -48,6 +48,13 @@ struct ObservationProcessTests {
         for text in [server.logText, timelines, "\(collector.spans)", exposition] { #expect(!text.contains("zebra")) }
     }
 
+    @Test("spans are read by OpenTelemetry's own protobuf definitions")
+    func officialDefinitions() throws {
+        let script = TestFiles.root.appending(path: "tools/otlp-check.py").path
+        let text = try output(of: try TestFiles.python(), [script, try TestFiles.binary(), try TestFiles.model()])
+        #expect(text.hasPrefix("ok: 15 spans"), "\(text)")
+    }
+
     @Test("by default nothing is logged of a request, and there are no timelines")
     func defaults() async throws {
         let server = try await RunningServer()

@@ -24,7 +24,7 @@ final class RunningServer: @unchecked Sendable {
     init(_ options: [String] = []) async throws {
         port = Self.freePort()
         log = FileManager.default.temporaryDirectory.appending(path: "pagoda-\(port).log")
-        FileManager.default.createFile(atPath: log.path, contents: nil)
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         process = Process()
         process.executableURL = URL(filePath: try TestFiles.binary())
         process.arguments =
@@ -71,6 +71,13 @@ final class RunningServer: @unchecked Sendable {
         request.method = .POST
         request.headers.add(name: "Content-Type", value: "application/json")
         request.body = .bytes(ByteBuffer(string: json))
+        return try await Self.client.execute(request, timeout: .seconds(120))
+    }
+
+    /// Sends a request whose URL is a path.
+    func execute(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
+        var request = request
+        request.url = base + request.url
         return try await Self.client.execute(request, timeout: .seconds(120))
     }
 

@@ -36,11 +36,11 @@ private struct AttentionCase {
                 type: type), blockCount: blockCount, in: arena)
         let table = (0..<Int32(blockCount)).map { reversedBlocks ? Int32(blockCount) - 1 - $0 : $0 }
         let source = try matrix(rows, in: arena)
-        let out = try FloatMatrix(rows: length, columns: queryWidth, in: arena, purpose: "test")
+        let out = try ActivationRows(rows: length, columns: queryWidth, in: arena, purpose: "test")
         let groupSize = headCount / keyValueHeadCount
         let partSize = KVCacheStorage.AttentionTask.partSize
         let operands = KVCacheStorage.AttentionOperands(
-            queries: source, out: out, groupSize: groupSize, window: window, scale: 0.125,
+            queries: source, out: out, quantizes: false, groupSize: groupSize, window: window, scale: 0.125,
             scratch: try FloatMatrix(
                 rows: 1, columns: cache.attentionScratch(groupSize: groupSize), in: arena, purpose: "test"),
             partials: try FloatMatrix(
@@ -76,7 +76,7 @@ private struct AttentionCase {
                 }
             }
         }
-        return KernelsTests.rows(out)
+        return KernelsTests.rows(out.values)
     }
 
     /// The same in double precision, straight from the definition.
@@ -176,16 +176,16 @@ struct AttentionTests {
         cache.copyBlock(from: 1, to: 3)
         let pool = try WorkerPool(workerCount: 1)
         let results = try [Int32(1), 3].map { block -> [Float] in
-            let out = try FloatMatrix(rows: 16, columns: 384, in: arena, purpose: "test")
+            let out = try ActivationRows(rows: 16, columns: 384, in: arena, purpose: "test")
             let operands = KVCacheStorage.AttentionOperands(
-                queries: source, out: out, groupSize: 3, window: 0, scale: 0.125,
+                queries: source, out: out, quantizes: false, groupSize: 3, window: 0, scale: 0.125,
                 scratch: try FloatMatrix(
                     rows: 1, columns: cache.attentionScratch(groupSize: 3), in: arena, purpose: "test"),
                 partials: try FloatMatrix(rows: 0, columns: 66, in: arena, purpose: "test"))
             let task = KVCacheStorage.AttentionTask(
                 firstRow: 15, rowCount: 1, firstPosition: 15, keyValueHead: 1, blockTableOffset: 0)
             pool.run { cache.attend(layer: 0, task: task, operands, blockTables: [block], $0, kernels) }
-            return rows(out)[15]
+            return rows(out.values)[15]
         }
         #expect(results[0] == results[1])
         #expect(results[0].contains { $0 != 0 })

@@ -90,7 +90,7 @@ struct PackedMatrixTests {
 
     @Test(
         "a row's product has the same bits in any batch and with any number of workers",
-        arguments: [StorageFormat.float32, .bfloat16, .q4_1, .q8_0, .q6_K])
+        arguments: [StorageFormat.float32, .bfloat16, .q4_1, .q5_0, .q8_0, .q6_K])
     func sameBitsInAnyBatch(format: StorageFormat) throws {
         let arena = Arena()
         let (matrix, _) = try packed(format, rows: 200, columns: 256, seed: 13, in: arena)
@@ -166,6 +166,40 @@ struct PackedMatrixTests {
             matrix.multiply(activations, tokenCount: 1, into: out, accumulate: true, kernels, worker, workerCount: 1)
         }
         #expect(rows(out)[0] == plain.map { 2 + $0 })
+    }
+
+    @Test("a gated product has the bits of its steps one by one", arguments: [1, 7, 140], [1, 2])
+    func gatedProduct(tokens: Int, workers: Int) throws {
+        let arena = Arena(), kernels = KernelSet(), width = 352
+        let (gate, _) = try packed(.q4_1, rows: width, columns: 64, seed: 18, in: arena)
+        let (up, _) = try packed(.q5_0, rows: width, columns: 64, seed: 19, in: arena)
+        let (down, _) = try packed(.q8_0, rows: 24, columns: width, seed: 20, in: arena)
+        var random = SeededGenerator(state: 21)
+        let inputs = try ActivationRows(rows: tokens, columns: 64, in: arena, purpose: "test")
+        for row in 0..<tokens {
+            for (column, value) in random.floats(64).enumerated() { inputs.values[row, column] = value }
+            inputs.quantize(row: row, kernels)
+        }
+        let fused = try ActivationRows(rows: tokens, columns: width, in: arena, purpose: "test")
+        let stepwise = try ActivationRows(rows: tokens, columns: width, in: arena, purpose: "test")
+        let scratch = try FloatMatrix(rows: tokens, columns: width, in: arena, purpose: "test")
+        let results = try (0..<2).map { _ in try FloatMatrix(rows: tokens, columns: 24, in: arena, purpose: "test") }
+        try WorkerPool(workerCount: workers).run { worker in
+            PackedMatrix.multiplyGated(
+                gate: gate, up: up, inputs, tokenCount: tokens, into: fused, quantizes: true, scratch: scratch,
+                kernels, worker, workerCount: workers)
+            down.multiply(fused, tokenCount: tokens, into: results[0], kernels, worker, workerCount: workers)
+            gate.multiply(inputs, tokenCount: tokens, into: stepwise.values, kernels, worker, workerCount: workers)
+            up.multiply(inputs, tokenCount: tokens, into: scratch, kernels, worker, workerCount: workers)
+            worker.stage(tiles: tokens) { row in
+                kernels.gateSilu(stepwise.values, up: scratch, row: row, columns: 0..<width)
+                stepwise.quantize(row: row, kernels)
+            }
+            down.multiply(stepwise, tokenCount: tokens, into: results[1], kernels, worker, workerCount: workers)
+        }
+        #expect(rows(fused.values) == rows(stepwise.values))
+        #expect(rows(results[0]) == rows(results[1]))
+        #expect(rows(results[0]).joined().contains { $0 != 0 })
     }
 
     private func matrix(of rows: [[Float]], in arena: Arena) throws -> FloatMatrix {

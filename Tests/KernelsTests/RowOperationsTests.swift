@@ -30,10 +30,9 @@ struct RowOperationsTests {
         let arena = Arena()
         let gate = stride(from: Float(-120), to: 120, by: 0.75).map { $0 }
         let up = gate.indices.map { Float($0 % 5) - 2 }
-        let source = try matrix([gate + up], in: arena)
-        let out = try FloatMatrix(rows: 1, columns: gate.count, in: arena, purpose: "test")
-        KernelSet(set).gateSilu(source, row: 0, width: gate.count, into: out)
-        for (index, value) in rows(out)[0].enumerated() {
+        let gated = try matrix([gate], in: arena)
+        KernelSet(set).gateSilu(gated, up: try matrix([up], in: arena), row: 0, columns: 0..<gate.count)
+        for (index, value) in rows(gated)[0].enumerated() {
             let exact = Double(gate[index]) / (1 + exp(-Double(gate[index]))) * Double(up[index])
             #expect(abs(Double(value) - exact) <= 3e-7 * max(abs(exact), 1e-6), "silu of \(gate[index])")
         }

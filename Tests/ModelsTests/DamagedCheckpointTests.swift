@@ -145,7 +145,7 @@ private let damages: [Damage] = [
     Damage("a group size beyond all integers", "group_size") {
         try $0.replace("\"group_size\": 32", by: "\"group_size\": 1e300")
     },
-    Damage("another width than the codes have", "qweight", "[16, 64]") {
+    Damage("another width than the codes have", "qweight", "[16, ") {
         try $0.replace("\"bits\": 4", by: "\"bits\": 8")
     },
     Damage("a width that is not supported", "6 bits", "2, 3, 4 or 8") {

@@ -85,4 +85,23 @@ struct SwiftMetricsBackendTests {
         #expect(samples == ["swift_a_b_total{x=\"1\"} 1.0"])
         #expect(dropped == "dropped_total 3.0")
     }
+
+    @Test("a name, a label or a value that is too long is dropped, and so are too many labels")
+    func sizes() {
+        let long = String(repeating: "a", count: 129)
+        CoreMetrics.Counter(label: long, factory: backend).increment()
+        Meter(label: "m", dimensions: [(long, "1")], factory: backend).set(1)
+        Meter(label: "m", dimensions: [("x", long)], factory: backend).set(1)
+        Meter(label: "m", dimensions: (0..<9).map { ("x\($0)", "1") }, factory: backend).set(1)
+        #expect(samples.isEmpty)
+        #expect(dropped == "dropped_total 4.0")
+    }
+
+    @Test("whatever characters a library chooses, the exposition stays one sample a line")
+    func characters() {
+        let counter = CoreMetrics.Counter(
+            label: "a b\n{}\"é", dimensions: [("p q", "1\n2\"\\é")], factory: backend)
+        counter.increment()
+        #expect(samples == [#"swift_a_b______total{p_q="1\n2\"\\é"} 1.0"#])
+    }
 }

@@ -16,9 +16,8 @@ struct job {
 
 static void run_stages(void *context, int32_t worker) {
     struct job *job = context;
-    (void)worker;
     for (int stage = 0; stage < STAGES; stage++) {
-        for (int32_t tile; (tile = pg_pool_next_tile(job->pool)) < TILES;) {
+        for (int32_t tile; (tile = pg_pool_next_tile(job->pool, worker, TILES)) >= 0;) {
             for (int before = 0; stage > 0 && before < TILES; before++)
                 if (__atomic_load_n(&job->done[stage - 1][before], __ATOMIC_RELAXED) != 1)
                     __atomic_fetch_add(&job->early, 1, __ATOMIC_RELAXED);

@@ -59,7 +59,7 @@ static void check_quantized(const float *values, const struct pg_quantized *grou
     check(group->start8 == PG_MAGIC_BITS - 128 * sum, "start of 8 bits");
     check(group->half_sum == (float)scale * (float)sums[0], "sum of the first half");
     for (int half = 0; half < 2; half++)
-        check(group->half_start8[half] == PG_MAGIC_BITS - 128 * sums[half], "start of half %d", half);
+        check(group->half_start6[half] == PG_MAGIC_BITS - 32 * sums[half], "start of half %d", half);
 }
 
 static void check_quantize(void) {

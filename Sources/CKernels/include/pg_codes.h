@@ -42,8 +42,8 @@ void pg_decode_code_row(
 /// is column order[i] of the rows, or column i if `order` is null; the 32 columns of a group, or the 16 of each half in
 /// G16 forms, share a scale.
 ///
-/// 4-bit forms keep codes as they are (Q4_G32), or less their zero point plus 8 (Q4Z_G32). 8-bit forms keep codes less
-/// their zero point; forms with minima move those of a group, all by as much, where they are outside −127…127. If they
+/// Q4_G32 keeps codes as they are, Q4Z_G32 and Q6Z_G16 less their zero point plus 8 or 32, 8-bit forms less their zero
+/// point; forms with minima move those of a group, all by as much, where they are outside −127…127. If they
 /// span all 256 values, the last one is one step off.
 void pg_pack_code_panel(
     int32_t form, const struct pg_code_row rows[PG_PANEL_ROWS], const int32_t *order, int32_t columns,

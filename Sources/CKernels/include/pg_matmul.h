@@ -15,26 +15,31 @@
 /// How a packed matrix stores its weights. A panel holds 16 rows; its columns follow each other in groups of 32:
 ///
 ///   float forms    for each column, 16 values (one a row)
-///   Q4_G32         unsigned 4-bit codes: weight = code × scale + minimum
-///   Q4Z_G32        the same around 8, without minima: weight = (code − 8) × scale
-///   Q8_*           signed 8-bit codes, −127…127; M forms have minima; scales (and minima) for each group of 32
-///                  columns (G32), or for each half of it (G16)
+///   Q4_G32, Q5_G32          unsigned codes of 4 or 5 bits: weight = code × scale + minimum
+///   Q4Z_G32, Q5Z_G32, Q6Z_G16  the same around 8, 16 or 32, without minima: weight = (code − 8) × scale …
+///   Q8_*                    signed 8-bit codes, −127…127; M forms have minima
 ///
-/// An integer panel is three arrays: the codes of all groups (256 bytes a group in 4 bits, 512 in 8), then the fp16
-/// scales (16 a group or half), then the minima likewise; it ends on a multiple of 64 bytes.
+/// with fp16 scales (and minima) for each group of 32 columns (G32), or for each half of it (G16).
+///
+/// An integer panel is three arrays: the codes of all groups (64 bytes a group for each bit of a code), then the scales
+/// (16 a group or half), then the minima likewise; it ends on a multiple of 64 bytes.
 ///
 /// A group's codes are 8 vectors of 64 bytes; vector v holds columns 4v…4v+3: 4 bytes a row, the rows in turn.
-/// 4-bit forms keep vector v in the low and v+4 in the high halves of 64 bytes.
+/// Forms of fewer bits keep the low four of vector v in the low and of v+4 in the high halves of 64 bytes, and behind
+/// them what is left: in 5 bits, 64 bytes whose bit v belongs to vector v; in 6 bits, twice 64 bytes whose bits 2i and
+/// 2i+1 belong to vectors i and i+4.
 enum pg_form {
     PG_FORM_F32 = 0,
     PG_FORM_F16 = 1,
     PG_FORM_BF16 = 2,
     PG_FORM_Q4_G32 = 3,
     PG_FORM_Q4Z_G32 = 4,
-    PG_FORM_Q8_G32 = 5,
-    PG_FORM_Q8M_G32 = 6,
-    PG_FORM_Q8_G16 = 7,
-    PG_FORM_Q8M_G16 = 8,
+    PG_FORM_Q5_G32 = 5,
+    PG_FORM_Q5Z_G32 = 6,
+    PG_FORM_Q6Z_G16 = 7,
+    PG_FORM_Q8_G32 = 8,
+    PG_FORM_Q8M_G32 = 9,
+    PG_FORM_Q8M_G16 = 10,
 };
 
 /// A packed matrix: `rows` outputs, `columns` inputs (a multiple of 32 in integer forms).
@@ -62,7 +67,7 @@ struct pg_quantized {
     float half_sum;         // the same for the first half of the group; the second's is the difference
     int32_t start4;         // PG_MAGIC_BITS − 8 × sum of the codes
     int32_t start8;         // PG_MAGIC_BITS − 128 × sum of the codes
-    int32_t half_start8[2]; // the same for each half of the group
+    int32_t half_start6[2]; // PG_MAGIC_BITS − 32 × sum of the codes of each half
 };
 
 /// The same group of up to 16 tokens. A cache line more than they need keeps the groups of a token, which a product

@@ -24,15 +24,13 @@ enum pg_source {
     PG_SOURCE_Q6_K,
 };
 
-/// The narrowest packed form (`enum pg_form`) that keeps the codes of all `count` sources as they are; F32 where they
-/// have no form in common.
-int32_t pg_form_for_sources(const int32_t *sources, int32_t count);
+/// The packed form (`enum pg_form`) that keeps a source's codes as they are.
+int32_t pg_form_of_source(int32_t source);
 
-/// Packs 16 rows into `panel`. `rows[i]` points at the bytes of row i in the layout `sources[i]`, or is null for a row
-/// of zeros. `form` is one that `pg_form_for_sources` gave for these sources; if it is F32, so are they.
+/// Packs 16 rows of a source into `panel`, in its form. `rows[i]` points at the bytes of row i, or is null for a row of
+/// zeros.
 void pg_pack_panel(
-    int32_t form, const int32_t sources[PG_PANEL_ROWS], const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns,
-    uint8_t *restrict panel);
+    int32_t source, const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel);
 
 /// Packs 16 rows of fp32 values into a panel of form F32.
 void pg_pack_panel_f32(const float *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel);

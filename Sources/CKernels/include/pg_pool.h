@@ -18,10 +18,11 @@ void pg_pool_destroy(struct pg_pool *pool);
 /// Runs `job` on all workers; returns when all are done. One caller at a time.
 void pg_pool_run(struct pg_pool *pool, pg_job_function *job, void *context);
 
-/// Waits until every worker of the running job is here, and sets the tile counter back to 0.
+/// Waits until every worker of the running job is here; the next stage's tiles are then all to be had.
 void pg_pool_barrier(struct pg_pool *pool);
 
-/// The next tile of the current stage: 0, 1, 2, … shared by all workers.
-int32_t pg_pool_next_tile(struct pg_pool *pool);
+/// A tile of the current stage, which has `tile_count` (the same for all workers), or −1 if all are taken. Each worker
+/// goes through a range of its own in order, so that it can ask for memory ahead, and then takes from the others' ends.
+int32_t pg_pool_next_tile(struct pg_pool *pool, int32_t worker, int32_t tile_count);
 
 #endif

@@ -40,11 +40,17 @@ extension DashboardPage {
           return view.rate(found ? found[1] : undefined);
         };
 
-        /** Counters of a metric, each as seconds a second. */
         const phases = [
           ["forward", "model", "blue"], ["sample", "sampling", "orange"], ["schedule", "scheduling", "violet"],
           ["publish", "publishing", "gold"],
         ];
+
+        /** Of the engine's time. A step counts when it ends, though it may have begun before the span: at most all. */
+        const phaseShare = wanted => view => {
+          const shares = phases.map(([phase]) => countedBy("pagoda_step_seconds_total", "phase", phase)(view));
+          return shares[phases.findIndex(([phase]) => phase === wanted)].map((share, i) =>
+            share / Math.max(1, shares.reduce((sum, values) => sum + values[i], 0)));
+        };
 
         const owners = [
           ["admission", "admission"], ["queue_slots", "queue: slots"], ["queue_blocks", "queue: KV blocks"],
@@ -240,7 +246,7 @@ extension DashboardPage {
               new Panel({
                 title: "Time of the engine", size: "half", empty: "No step yet.",
                 chart: lines("Time of the engine", "share", phases.map(([phase, label, color]) => ({
-                  label, color, values: countedBy("pagoda_step_seconds_total", "phase", phase),
+                  label, color, values: phaseShare(phase),
                 })), { stacked: true, top: 1 }),
                 now: view => [view.now("pagoda_steps_total"), "count", "steps"],
               }),

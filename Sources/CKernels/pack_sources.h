@@ -1,0 +1,180 @@
+// Checkpoints' blocks → a group of codes, as packed forms keep them. The layouts are those of GGUF's specification.
+#ifndef PAGODA_PACK_SOURCES_H
+#define PAGODA_PACK_SOURCES_H
+
+#include "half.h"
+#include "pg_matmul.h"
+
+/// A group of 32 columns of one row: the words that a panel keeps of it, one for each bit of a code, and its scales and
+/// minima (of each half) in fp16.
+struct group {
+    uint32_t words[8];
+    uint16_t scale[2];
+    uint16_t minimum[2];
+};
+
+static inline void set_scale(struct group *group, uint16_t scale, uint16_t minimum) {
+    group->scale[0] = group->scale[1] = scale;
+    group->minimum[0] = group->minimum[1] = minimum;
+}
+
+/// Four codes of 4 bits, the first of 16 columns in low halves and the other 16 in high ones, are four words as they are.
+static inline void copy_nibbles(struct group *group, const uint8_t *quants) {
+    memcpy(group->words, quants, 16);
+}
+
+/// The word of the fifth bits: bit v of byte b is that of column 4v + b, which is a bit of `columns`.
+static inline uint32_t fifth_bits(uint32_t columns) {
+    uint32_t word = 0;
+    for (int byte = 0; byte < 4; byte++) {
+        uint32_t bits = columns >> byte & 0x11111111;
+        bits = (bits | bits >> 3) & 0x03030303;
+        bits = (bits | bits >> 6) & 0x000f000f;
+        word |= ((bits | bits >> 12) & 0xff) << byte * 8;
+    }
+    return word;
+}
+
+static inline uint32_t four_bytes(const uint8_t *bytes, int index) {
+    uint32_t word;
+    memcpy(&word, bytes + index * 4, 4);
+    return word;
+}
+
+/// Codes of 4 bits at `shift` of 32 bytes, a column each.
+static inline void set_low_bits(struct group *group, const uint8_t *quants, int shift) {
+    for (int v = 0; v < 4; v++)
+        group->words[v] = (four_bytes(quants, v) >> shift & 0x0f0f0f0f) |
+                          (four_bytes(quants, v + 4) >> shift & 0x0f0f0f0f) << 4;
+}
+
+/// The words of the fifth and sixth bits, which stand at `shift` of 32 bytes, a column each.
+static inline void set_high_bits(struct group *group, const uint8_t *quants, int shift) {
+    for (int plane = 0; plane < 2; plane++) {
+        uint32_t word = 0;
+        for (int i = 0; i < 4; i++)
+            word |= (four_bytes(quants, plane * 4 + i) >> shift & 0x03030303) << i * 2;
+        group->words[4 + plane] = word;
+    }
+}
+
+static inline void unpack_q4_0(const uint8_t *block, int index, struct group *group) {
+    block += (size_t)index * 18;
+    set_scale(group, pg_load16(block), 0);
+    copy_nibbles(group, block + 2);
+}
+
+static inline void unpack_q4_1(const uint8_t *block, int index, struct group *group) {
+    block += (size_t)index * 20;
+    set_scale(group, pg_load16(block), pg_load16(block + 2));
+    copy_nibbles(group, block + 4);
+}
+
+static inline void unpack_q5_0(const uint8_t *block, int index, struct group *group) {
+    block += (size_t)index * 22;
+    set_scale(group, pg_load16(block), 0);
+    copy_nibbles(group, block + 6);
+    group->words[4] = fifth_bits(four_bytes(block + 2, 0));
+}
+
+static inline void unpack_q5_1(const uint8_t *block, int index, struct group *group) {
+    block += (size_t)index * 24;
+    set_scale(group, pg_load16(block), pg_load16(block + 2));
+    copy_nibbles(group, block + 8);
+    group->words[4] = fifth_bits(four_bytes(block + 4, 0));
+}
+
+static inline void unpack_q8_0(const uint8_t *block, int index, struct group *group) {
+    block += (size_t)index * 34;
+    set_scale(group, pg_load16(block), 0);
+    int8_t codes[PG_GROUP];
+    // −128 has no opposite in 8 bits, which AVX2 needs; no quantiser writes it.
+    for (int i = 0; i < PG_GROUP; i++)
+        codes[i] = (int8_t)((int8_t)block[2 + i] + ((int8_t)block[2 + i] == -128));
+    memcpy(group->words, codes, PG_GROUP);
+}
+
+static inline void unpack_q2_k(const uint8_t *block, int index, struct group *group) {
+    block += (size_t)(index / 8) * 84;
+    const int part = index % 8;
+    const float scale = pg_load_half(block + 80), minimum = pg_load_half(block + 82);
+    const uint8_t *quants = block + 16 + part / 4 * 32;
+    for (int half = 0; half < 2; half++) {
+        const uint8_t packed = block[part * 2 + half];
+        group->scale[half] = pg_float_to_half(scale * (float)(packed & 15));
+        group->minimum[half] = pg_float_to_half(-minimum * (float)(packed >> 4));
+    }
+    for (int v = 0; v < 8; v++)
+        group->words[v] = four_bytes(quants, v) >> part % 4 * 2 & 0x03030303;
+}
+
+/// Sub-block scale `index` (0…15) of Q3_K: four low bits in one nibble, two high bits in the last four bytes.
+static inline int q3_scale(const uint8_t *scales, int index) {
+    const int low = index < 8 ? scales[index] & 15 : scales[index - 8] >> 4;
+    const int high = scales[8 + index % 4] >> (index / 4 * 2) & 3;
+    return (low | high << 4) - 32;
+}
+
+/// Codes −4…3, kept around 32 as the form wants: 28…35.
+static inline void unpack_q3_k(const uint8_t *block, int index, struct group *group) {
+    block += (size_t)(index / 8) * 110;
+    const int part = index % 8;
+    const uint8_t *high_mask = block, *quants = block + 32 + part / 4 * 32, *scales = block + 96;
+    const float scale = pg_load_half(block + 108);
+    for (int half = 0; half < 2; half++)
+        group->scale[half] = pg_float_to_half(scale * (float)q3_scale(scales, part * 2 + half));
+    uint8_t codes[PG_GROUP], high[PG_GROUP];
+    for (int i = 0; i < PG_GROUP; i++) {
+        const int code = 28 + (quants[i] >> (part % 4 * 2) & 3) + (high_mask[i] >> part & 1) * 4;
+        codes[i] = code & 15;
+        high[i] = (uint8_t)(code >> 4);
+    }
+    set_low_bits(group, codes, 0);
+    set_high_bits(group, high, 0);
+}
+
+/// Sub-block `index` (0…7) of Q4_K and Q5_K: 6-bit scale and minimum, packed in 12 bytes.
+static inline void set_k_scale(const uint8_t *block, int index, struct group *group) {
+    const uint8_t *scales = block + 4;
+    int scale, minimum;
+    if (index < 4) {
+        scale = scales[index] & 63;
+        minimum = scales[index + 4] & 63;
+    } else {
+        scale = (scales[index + 4] & 15) | scales[index - 4] >> 6 << 4;
+        minimum = scales[index + 4] >> 4 | scales[index] >> 6 << 4;
+    }
+    set_scale(
+        group, pg_float_to_half(pg_load_half(block) * (float)scale),
+        pg_float_to_half(-pg_load_half(block + 2) * (float)minimum));
+}
+
+static inline void unpack_q4_k(const uint8_t *block, int index, struct group *group) {
+    block += (size_t)(index / 8) * 144;
+    const int part = index % 8;
+    set_k_scale(block, part, group);
+    set_low_bits(group, block + 16 + part / 2 * 32, part % 2 * 4);
+}
+
+static inline void unpack_q5_k(const uint8_t *block, int index, struct group *group) {
+    block += (size_t)(index / 8) * 176;
+    const int part = index % 8;
+    set_k_scale(block, part, group);
+    set_low_bits(group, block + 48 + part / 2 * 32, part % 2 * 4);
+    uint32_t high = 0;
+    for (int v = 0; v < 8; v++)
+        high |= (four_bytes(block + 16, v) >> part & 0x01010101) << v;
+    group->words[4] = high;
+}
+
+static inline void unpack_q6_k(const uint8_t *block, int index, struct group *group) {
+    block += (size_t)(index / 8) * 210;
+    const int part = index % 8, quarter = part % 4;
+    const float scale = pg_load_half(block + 208);
+    for (int half = 0; half < 2; half++)
+        group->scale[half] = pg_float_to_half(scale * (float)(int8_t)block[192 + part * 2 + half]);
+    set_low_bits(group, block + part / 4 * 64 + quarter % 2 * 32, quarter / 2 * 4);
+    set_high_bits(group, block + 128 + part / 4 * 32, quarter * 2);
+}
+
+#endif
