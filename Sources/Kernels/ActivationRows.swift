@@ -28,6 +28,29 @@ public struct ActivationRows: @unchecked Sendable {
         quantize(row: row, columns: 0..<groupCount * Self.groupColumns, kernels)
     }
 
+    /// The same as `consumer` reads it: in its order of columns, and not at all if it reads fp32.
+    public func quantize(row: Int, for consumer: PackedMatrix, _ kernels: KernelSet) {
+        guard consumer.usesQuantizedActivations else { return }
+        guard consumer.permutesColumns else { return quantize(row: row, kernels) }
+        precondition(consumer.columnCount == columnCount, "activations of another width")
+        let tile = Int(PG_TOKEN_TILE), source = values.row(row)
+        consumer.withColumnOrder { order in
+            guard let order else { return }
+            withUnsafeTemporaryAllocation(byteCount: Self.groupColumns * 4, alignment: 64) { bytes in
+                // As many bytes as were asked for, hence an address.
+                let gathered = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+                for group in 0..<groupCount {
+                    for column in 0..<Self.groupColumns {
+                        gathered[column] = source[Int(order[group * Self.groupColumns + column])]
+                    }
+                    kernels.functions.quantize_row(
+                        gathered, Int32(Self.groupColumns), groups + row / tile * groupCount + group,
+                        Int32(row % tile))
+                }
+            }
+        }
+    }
+
     /// The same for some of the columns, whole groups of 32.
     func quantize(row: Int, columns: Range<Int>, _ kernels: KernelSet) {
         precondition(

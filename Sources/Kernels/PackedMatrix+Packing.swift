@@ -43,9 +43,7 @@ extension PackedMatrix {
         }
         try self.init(parts: parts, columnCount: columnCount, in: arena, purpose: purpose)
         let packed = self, partCount = parts.count
-        let rows = sources.flatMap { source in
-            (0..<source.rowCount).map { row in RowSource(source, row: source.rowOrder(row), columnCount: columnCount) }
-        }
+        let rows = Self.rows(of: sources, columnCount: columnCount)
         pool.run { worker in
             let scratch = UnsafeMutablePointer<Float>.allocate(capacity: asFloat32 ? Self.panelRows * columnCount : 1)
             defer { scratch.deallocate() }
@@ -64,7 +62,15 @@ extension PackedMatrix {
         }
     }
 
-    fileprivate struct RowSource {
+    /// The stacked rows of `sources`, each in its order.
+    static func rows(of sources: [MatrixSource], columnCount: Int) -> [RowSource] {
+        sources.flatMap { source in
+            (0..<source.rowCount).map { row in RowSource(source, row: source.rowOrder(row), columnCount: columnCount) }
+        }
+    }
+
+    /// The bytes of one row.
+    struct RowSource {
         let bytes: UnsafePointer<UInt8>
         let format: StorageFormat
 
@@ -81,23 +87,31 @@ extension PackedMatrix {
 
 extension PackedMatrix.Part {
     /// `rows`, up to 16 and at least one, are of one format.
-    fileprivate func pack(panel index: Int, _ rows: ArraySlice<PackedMatrix.RowSource>) {
+    func pack(panel index: Int, _ rows: ArraySlice<PackedMatrix.RowSource>) {
         guard let source = rows.first?.format.packSource else { return }
         var pointers = [UnsafePointer<UInt8>?](repeating: nil, count: PackedMatrix.panelRows)
         for (place, row) in rows.enumerated() { pointers[place] = row.bytes }
         pg_pack_panel(source, &pointers, Int32(columnCount), panel(index))
     }
 
-    fileprivate func packFloat32(
+    func packFloat32(
         panel index: Int, _ rows: ArraySlice<PackedMatrix.RowSource>, _ scratch: UnsafeMutablePointer<Float>
     ) {
+        var pointers = decode(rows, into: scratch)
+        pg_pack_panel_f32(&pointers, Int32(columnCount), panel(index))
+    }
+
+    /// The fp32 values of up to 16 rows, which stand in `scratch`; null for rows that are not there.
+    func decode(
+        _ rows: ArraySlice<PackedMatrix.RowSource>, into scratch: UnsafeMutablePointer<Float>
+    ) -> [UnsafePointer<Float>?] {
         var pointers = [UnsafePointer<Float>?](repeating: nil, count: PackedMatrix.panelRows)
         for (place, row) in rows.enumerated() {
             let values = scratch + place * columnCount
             Dequantize.decode(row.bytes, format: row.format, elementCount: columnCount, into: values)
             pointers[place] = UnsafePointer(values)
         }
-        pg_pack_panel_f32(&pointers, Int32(columnCount), panel(index))
+        return pointers
     }
 }
 

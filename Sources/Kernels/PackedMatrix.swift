@@ -14,6 +14,8 @@ public struct PackedMatrix: @unchecked Sendable {
     public let byteCount: Int
     /// Whether products read the 8-bit form of the activations.
     public let usesQuantizedActivations: Bool
+    /// Column i of integer panels is column columnOrder[i] of activations; nil if they are in the same order.
+    let columnOrder: [Int32]?
     private let parts: UnsafeMutableBufferPointer<Part>
 
     /// Consecutive rows of one form.
@@ -38,7 +40,8 @@ public struct PackedMatrix: @unchecked Sendable {
 
     /// Zeroed panels for rows of the given forms (at least one).
     init(
-        parts: [(form: Int32, rowCount: Int)], columnCount: Int, in arena: Arena, purpose: String
+        parts: [(form: Int32, rowCount: Int)], columnCount: Int, columnOrder: [Int32]? = nil, in arena: Arena,
+        purpose: String
     ) throws(KernelError) {
         let storage = try arena.allocate(Part.self, parts.count, purpose: purpose)
         var firstRow = 0, byteCount = 0, isQuantized = false
@@ -59,7 +62,19 @@ public struct PackedMatrix: @unchecked Sendable {
         self.columnCount = columnCount
         self.byteCount = byteCount
         usesQuantizedActivations = isQuantized
+        self.columnOrder = columnOrder
     }
+
+    /// Whether products read the 8-bit form of the activations in an order of their own.
+    public var permutesColumns: Bool { columnOrder != nil }
+
+    /// Calls `body` with the order of columns; null if there is none.
+    func withColumnOrder<Result>(_ body: (UnsafePointer<Int32>?) -> Result) -> Result {
+        guard let columnOrder else { return body(nil) }
+        return columnOrder.withUnsafeBufferPointer { body($0.baseAddress) }
+    }
+
+    var partCount: Int { parts.count }
 
     func part(_ index: Int) -> Part {
         precondition(index >= 0 && index < parts.count, "part out of range")
@@ -83,8 +98,14 @@ public struct PackedMatrix: @unchecked Sendable {
             pg_unpack_row(
                 part.form, part.panel(inPart / Self.panelRows), Int32(inPart % Self.panelRows), Int32(columnCount),
                 out.row(destination))
+            if part.isQuantized, let columnOrder { Self.restore(out.row(destination), from: columnOrder) }
             return
         }
+    }
+
+    private static func restore(_ values: UnsafeMutablePointer<Float>, from order: [Int32]) {
+        let packed = order.indices.map { values[$0] }
+        for (column, source) in order.enumerated() { values[Int(source)] = packed[column] }
     }
 
     /// out[token, row] (+)= Σ weights[row, column] × activations[token, column], as one stage of the job.

@@ -16,6 +16,8 @@ public struct ModelCheckpoint: Sendable {
     public let name: String
     public let configuration: ModelConfiguration
     public let weights: any WeightSource
+    /// Of a folder; nil where weights are stored as numbers of 16 or 32 bits. A GGUF file says it of each tensor.
+    public let quantization: CheckpointQuantization?
     public let tokenizerFiles: TokenizerFiles
     public let chatTemplate: String?
     public let generationDefaults: GenerationDefaults
@@ -41,6 +43,7 @@ public struct ModelCheckpoint: Sendable {
         tokenizerFiles = .gguf(gguf.metadata)
         name = Self.lastComponent(path)
         weights = gguf
+        quantization = nil
         parameterBytes = Self.parameterBytes(gguf)
     }
 
@@ -49,7 +52,9 @@ public struct ModelCheckpoint: Sendable {
             throw .missingFile(folder: folder, file: "config.json")
         }
         let weights = try SafetensorsCheckpoint(folder: folder)
-        let configuration = try ModelConfiguration(try JSONFile(path: config), weights: weights)
+        let configurationFile = try JSONFile(path: config)
+        let configuration = try ModelConfiguration(configurationFile, weights: weights)
+        quantization = try CheckpointQuantization.read(configurationFile, folder: folder)
         generationDefaults =
             if let path = Self.existing("generation_config.json", in: folder) {
                 try GenerationDefaults(try JSONFile(path: path), vocabularySize: configuration.vocabularySize)

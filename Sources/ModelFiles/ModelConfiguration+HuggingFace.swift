@@ -8,10 +8,6 @@ extension ModelConfiguration {
         var file = file
         let architecture = try Self.architecture(file)
         file.architecture = architecture
-        if let scheme = try file.file("quantization_config") {
-            let method = try scheme.string("quant_method") ?? "unnamed"
-            throw file.bad("quantization_config", "the scheme \(ModelFileError.quoted(method)) is not supported")
-        }
         func size(_ key: String, _ range: ClosedRange<Int>) throws(ModelFileError) -> Int {
             try file.require(key, try file.integer(key, in: range))
         }
@@ -41,7 +37,8 @@ extension ModelConfiguration {
         ropeScaling = rope.scaling
         rotaryDimensions = Int(Double(headSize) * rotaryShare)
         ropeFrequencyDivisors = nil
-        tiesEmbeddings = try file.bool("tie_word_embeddings") ?? (weights.tensor(named: "lm_head.weight") == nil)
+        let hasHead = weights.tensorNames.contains { $0.hasPrefix("lm_head.") }
+        tiesEmbeddings = try file.bool("tie_word_embeddings") ?? !hasHead
         let hasBias = try file.bool("attention_bias") ?? false
         hasQKVBias = hasBias || weights.tensor(named: "model.layers.0.self_attn.q_proj.bias") != nil
         hasOutputBias = hasBias || weights.tensor(named: "model.layers.0.self_attn.o_proj.bias") != nil

@@ -10,6 +10,8 @@ public enum ModelFileError: Error, Equatable, Sendable, CustomStringConvertible 
     case gitLFSPointer(file: String)
     case tooLarge(file: String, limitBytes: Int)
     case unknownFormat(file: String)
+    /// A format that can run code of its own as it is read.
+    case pickle(file: String)
     case missingFile(folder: String, file: String)
     /// The file ends within `part`, or `part` claims more than the file holds.
     case truncated(file: String, part: String)
@@ -33,6 +35,8 @@ public enum ModelFileError: Error, Equatable, Sendable, CustomStringConvertible 
             "\(file) is larger than the \(limitBytes) bytes that are read of such a file."
         case .unknownFormat(let file):
             "\(file) is not a GGUF file; for safetensors name the folder that holds config.json."
+        case .pickle(let file):
+            "\(file) is a pickle, which could run code and is never read; take the model in safetensors."
         case .missingFile(let folder, let file):
             "\(folder) has no \(file); download the whole model, or name a GGUF file."
         case .truncated(let file, let part):

@@ -13,6 +13,9 @@ public struct SafetensorsCheckpoint: WeightSource {
 
     private static let singleName = "model.safetensors"
     private static let indexName = "model.safetensors.index.json"
+    private static let pickleNames = [
+        "pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth", "model.pt", "model.bin",
+    ]
     private static let limits = JSONLimits(
         depth: 8, valueCount: 4_000_000, sizeBytes: 256 << 20, rejectsDuplicateKeys: true)
 
@@ -25,6 +28,9 @@ public struct SafetensorsCheckpoint: WeightSource {
         }
         let single = folder + "/" + Self.singleName
         guard MappedFile.kind(ofPath: single) != .nothing else {
+            for name in Self.pickleNames where MappedFile.kind(ofPath: folder + "/" + name) != .nothing {
+                throw .pickle(file: folder + "/" + name)
+            }
             throw .missingFile(folder: folder, file: Self.singleName)
         }
         self.init(fileName: single, views: try SafetensorsFile(path: single).tensors)
@@ -37,6 +43,9 @@ public struct SafetensorsCheckpoint: WeightSource {
         var shards: [String: [String: TensorView]] = [:]
         var views: [TensorView] = []
         for member in map.members {
+            if let name = member.value.stringValue, [".bin", ".pt", ".pth"].contains(where: name.hasSuffix) {
+                throw .pickle(file: folder + "/" + name)
+            }
             guard let name = member.value.stringValue, Self.isPlainFileName(name) else {
                 throw .badValue(
                     file: index, key: member.key, reason: "must name a .safetensors file in the same folder")

@@ -40,14 +40,16 @@ struct Decoder {
         _ index: Int, _ batch: ForwardBatch, _ plan: AttentionPlan, _ worker: Worker
     ) {
         let layer = weights.layers[index], rows = batch.rowCount
-        norm(layer.attentionNorm, rows: rows, quantizes: layer.queryKeyValue.usesQuantizedActivations, worker)
+        norm(layer.attentionNorm, rows: rows, for: layer.queryKeyValue, worker)
         layer.queryKeyValue.multiply(
             buffers.normed, tokenCount: rows, into: buffers.queryKeyValue, kernels, worker, workerCount: workerCount)
         worker.stage(tiles: rows) { row in
             placeInCache(layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row])
         }
+        // Heads can be quantised where they are computed, unless a group has columns of several tasks.
+        let isEachTasks = headGroupsFillGroups && !layer.attentionOutput.permutesColumns
         let quantizes = layer.attentionOutput.usesQuantizedActivations
-        let operands = attentionOperands(quantizes: quantizes && headGroupsFillGroups)
+        let operands = attentionOperands(quantizes: quantizes && isEachTasks)
         worker.stage(tiles: plan.tasks.count) { task in
             cache.attend(
                 layer: index, task: plan.tasks[task], operands, blockTables: batch.blockTables, worker, kernels)
@@ -57,8 +59,10 @@ struct Decoder {
                 cache.mergeParts(of: plan.merges[task], operands, kernels)
             }
         }
-        if quantizes, !headGroupsFillGroups {
-            worker.stage(tiles: rows) { row in buffers.attention.quantize(row: row, kernels) }
+        if quantizes, !isEachTasks {
+            worker.stage(tiles: rows) { row in
+                buffers.attention.quantize(row: row, for: layer.attentionOutput, kernels)
+            }
         }
         layer.attentionOutput.multiply(
             buffers.attention, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
@@ -91,12 +95,15 @@ struct Decoder {
     }
 
     private func feedForward(_ layer: DecoderLayer, rows: Int, _ worker: Worker) {
-        let quantizes = layer.gate.usesQuantizedActivations || layer.up.usesQuantizedActivations
-        norm(layer.feedForwardNorm, rows: rows, quantizes: quantizes, worker)
+        let consumer = layer.gate.usesQuantizedActivations ? layer.gate : layer.up
+        norm(layer.feedForwardNorm, rows: rows, for: consumer, worker)
         PackedMatrix.multiplyGated(
             gate: layer.gate, up: layer.up, buffers.normed, tokenCount: rows, into: buffers.gated,
-            quantizes: layer.down.usesQuantizedActivations, scratch: buffers.up, kernels, worker,
-            workerCount: workerCount)
+            quantizes: layer.down.usesQuantizedActivations && !layer.down.permutesColumns, scratch: buffers.up, kernels,
+            worker, workerCount: workerCount)
+        if layer.down.permutesColumns {
+            worker.stage(tiles: rows) { row in buffers.gated.quantize(row: row, for: layer.down, kernels) }
+        }
         layer.down.multiply(
             buffers.gated, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
             workerCount: workerCount)
@@ -108,19 +115,19 @@ struct Decoder {
             kernels.rmsNorm(
                 buffers.hidden, row: Int(batch.logitRows[index]), weight: weights.outputNorm,
                 epsilon: configuration.normEpsilon, into: buffers.logitInputs.values, row: index)
-            if head.usesQuantizedActivations { buffers.logitInputs.quantize(row: index, kernels) }
+            buffers.logitInputs.quantize(row: index, for: head, kernels)
         }
         head.multiply(
             buffers.logitInputs, tokenCount: batch.logitRows.count, into: logits, kernels, worker,
             workerCount: workerCount)
     }
 
-    private func norm(_ weight: FloatMatrix, rows: Int, quantizes: Bool, _ worker: Worker) {
+    private func norm(_ weight: FloatMatrix, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
         worker.stage(tiles: rows) { row in
             kernels.rmsNorm(
                 buffers.hidden, row: row, weight: weight, epsilon: configuration.normEpsilon,
                 into: buffers.normed.values, row: row)
-            if quantizes { buffers.normed.quantize(row: row, kernels) }
+            buffers.normed.quantize(row: row, for: consumer, kernels)
         }
     }
 }

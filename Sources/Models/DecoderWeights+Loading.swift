@@ -7,6 +7,10 @@ internal import ModelFiles
 struct WeightLoadingOptions {
     /// Reference mode: dequantise exactly and compute in fp32.
     var asFloat32: Bool
+    /// Round linear layers that are stored in 16 or 32 bits.
+    var rounding: RoundedForm?
+    /// Round the output head, if it is stored in 16 or 32 bits; where it is the embedding, both are rounded.
+    var headRounding: RoundedForm?
     /// Told the share of layers loaded, 0…1.
     var progress: (Double) -> Void
 }
@@ -18,10 +22,17 @@ extension DecoderWeights {
         in arena: Arena, pool: WorkerPool
     ) throws {
         let loader = WeightLoader(
-            checkpoint: checkpoint, architecture: architecture, asFloat32: options.asFloat32, arena: arena, pool: pool)
+            checkpoint: checkpoint, architecture: architecture, asFloat32: options.asFloat32,
+            rounding: options.rounding, arena: arena, pool: pool)
         let configuration = checkpoint.configuration
-        let hidden = configuration.hiddenSize
-        tokenEmbedding = try loader.matrix([(.tokenEmbedding, configuration.vocabularySize)], columns: hidden)
+        let hidden = configuration.hiddenSize, vocabulary = configuration.vocabularySize
+        let hasHead = loader.hasWeights(.outputHead)
+        // GGUF leaves the head out where it is the embedding; config.json says so, but cannot mean a quantised head.
+        let isTied =
+            checkpoint.format == .gguf
+            ? !hasHead : configuration.tiesEmbeddings && loader.quantizedModule(.outputHead) == nil
+        tokenEmbedding = try loader.matrix(
+            .tokenEmbedding, rows: vocabulary, columns: hidden, rounding: isTied ? options.headRounding : nil)
         var layers: [DecoderLayer] = []
         for layer in 0..<configuration.layerCount {
             layers.append(try loader.layer(layer))
@@ -29,174 +40,10 @@ extension DecoderWeights {
         }
         self.layers = layers
         outputNorm = try loader.vector(.outputNorm, size: hidden)
-        let hasHead = loader.tensor(loader.names.weight(.outputHead)) != nil
-        // GGUF leaves the head out where it is the embedding; config.json says so.
-        let isTied = checkpoint.format == .gguf ? !hasHead : configuration.tiesEmbeddings
         outputHead =
-            isTied ? tokenEmbedding : try loader.matrix([(.outputHead, configuration.vocabularySize)], columns: hidden)
+            isTied
+            ? tokenEmbedding
+            : try loader.matrix(.outputHead, rows: vocabulary, columns: hidden, rounding: options.headRounding)
         rotary = try RotaryFrequencies(configuration, divisors: loader.rotaryDivisors())
-    }
-}
-
-private struct WeightLoader {
-    let checkpoint: ModelCheckpoint
-    let architecture: DecoderArchitecture
-    let asFloat32: Bool
-    let arena: Arena
-    let pool: WorkerPool
-
-    var names: TensorNames { TensorNames(format: checkpoint.format) }
-    private var configuration: ModelConfiguration { checkpoint.configuration }
-    private var fileName: String { checkpoint.weights.fileName }
-
-    func tensor(_ name: String) -> TensorView? {
-        checkpoint.weights.tensor(named: name)
-    }
-
-    func layer(_ layer: Int) throws -> DecoderLayer {
-        let hidden = configuration.hiddenSize, inner = configuration.intermediateSize
-        let queryRows = configuration.headCount * configuration.headSize
-        let keyRows = configuration.keyValueHeadCount * configuration.headSize
-        let stacked: [(TensorRole, Int)] = [
-            (.query(layer: layer), queryRows), (.key(layer: layer), keyRows), (.value(layer: layer), keyRows),
-        ]
-        return DecoderLayer(
-            attentionNorm: try vector(.attentionNorm(layer: layer), size: hidden),
-            queryKeyValue: try matrix(stacked, columns: hidden),
-            queryKeyValueBias: try bias(stacked, isRequired: architecture.requiresQueryKeyValueBias),
-            attentionOutput: try matrix([(.attentionOutput(layer: layer), hidden)], columns: queryRows),
-            attentionOutputBias: try bias([(.attentionOutput(layer: layer), hidden)], isRequired: false),
-            feedForwardNorm: try vector(.feedForwardNorm(layer: layer), size: hidden),
-            gate: try matrix([(.gate(layer: layer), inner)], columns: hidden),
-            up: try matrix([(.up(layer: layer), inner)], columns: hidden),
-            down: try matrix([(.down(layer: layer), hidden)], columns: inner))
-    }
-
-    /// The stacked rows of several tensors as one packed matrix.
-    func matrix(_ roles: [(role: TensorRole, rows: Int)], columns: Int) throws -> PackedMatrix {
-        var tensors: [TensorView] = []
-        for (role, rows) in roles {
-            let name = names.weight(role)
-            guard let tensor = tensor(name) else { throw ModelError.tensorMissing(name: name, file: fileName) }
-            try check(tensor, shape: [rows, columns])
-            tensors.append(tensor)
-        }
-        defer { for tensor in tensors { tensor.releasePages() } }
-        let formats = try tensors.map(storageFormat)
-        return try withBytes(of: tensors[...], []) { bytes in
-            let sources = roles.indices.map { index in
-                MatrixSource(
-                    bytes: bytes[index], format: formats[index], rowCount: roles[index].rows,
-                    rowOrder: rowOrder(roles[index].role))
-            }
-            return try PackedMatrix(
-                packing: sources, columnCount: columns, asFloat32: asFloat32, in: arena,
-                purpose: tensors[0].name, pool: pool)
-        }
-    }
-
-    /// A norm's weight.
-    func vector(_ role: TensorRole, size: Int) throws -> FloatMatrix {
-        let name = names.weight(role)
-        guard let tensor = tensor(name) else { throw ModelError.tensorMissing(name: name, file: fileName) }
-        let out = try FloatMatrix(rows: 1, columns: size, in: arena, purpose: name)
-        try decode(tensor, size: size, into: out, at: 0)
-        return out
-    }
-
-    /// The stacked biases of several roles; nil where the checkpoint has none. Missing ones are zero.
-    func bias(_ roles: [(role: TensorRole, rows: Int)], isRequired: Bool) throws -> FloatMatrix? {
-        let biases = roles.map { tensor(names.bias($0.role)) }
-        if isRequired, let missing = biases.firstIndex(where: { $0 == nil }) {
-            throw ModelError.tensorMissing(name: names.bias(roles[missing].role), file: fileName)
-        }
-        guard biases.contains(where: { $0 != nil }) else { return nil }
-        let total = roles.reduce(0) { $0 + $1.rows }
-        let out = try FloatMatrix(rows: 1, columns: total, in: arena, purpose: "biases")
-        var column = 0
-        for (bias, (role, rows)) in zip(biases, roles) {
-            if let bias { try decode(bias, size: rows, into: out, at: column, order: rowOrder(role)) }
-            column += rows
-        }
-        return out
-    }
-
-    func rotaryDivisors() throws -> [Float]? {
-        guard let name = configuration.ropeFrequencyDivisors, let tensor = tensor(name) else { return nil }
-        let size = configuration.rotaryDimensions / 2
-        let out = try FloatMatrix(rows: 1, columns: size, in: arena, purpose: name)
-        try decode(tensor, size: size, into: out, at: 0)
-        return (0..<size).map { out[0, $0] }
-    }
-
-    /// Undoes the row order that GGUF writers give to Q and K: of each head, file rows 2j and 2j + 1 rotate together
-    /// and are rows j and j + headSize / 2 here.
-    private func rowOrder(_ role: TensorRole) -> (Int) -> Int {
-        switch role {
-        case .query, .key:
-            guard architecture.ggufInterleavesRotaryRows, checkpoint.format == .gguf else { return { $0 } }
-            let size = configuration.headSize
-            return { row in
-                let inHead = row % size
-                return row - inHead + (inHead < size / 2 ? 2 * inHead : 2 * (inHead - size / 2) + 1)
-            }
-        default:
-            return { $0 }
-        }
-    }
-
-    private func decode(
-        _ tensor: TensorView, size: Int, into out: FloatMatrix, at column: Int, order: (Int) -> Int = { $0 }
-    ) throws {
-        try check(tensor, shape: [size])
-        let format = try storageFormat(tensor)
-        tensor.withUnsafeBytes { bytes in
-            let values = Dequantize.decode(bytes, format: format, elementCount: size)
-            for index in 0..<size { out[0, column + index] = values[order(index)] }
-        }
-    }
-
-    private func check(_ tensor: TensorView, shape: [Int]) throws {
-        guard tensor.shape == shape else {
-            throw ModelError.shapeMismatch(tensor: tensor.name, expected: shape, found: tensor.shape, file: fileName)
-        }
-    }
-
-    private func storageFormat(_ tensor: TensorView) throws -> StorageFormat {
-        guard let format = StorageFormat(tensor.elementType) else {
-            throw ModelError.unsupportedElementType(
-                tensor: tensor.name, type: tensor.elementType.name, file: fileName)
-        }
-        return format
-    }
-
-    private func withBytes<Result>(
-        of tensors: ArraySlice<TensorView>, _ gathered: [UnsafeRawBufferPointer],
-        _ body: ([UnsafeRawBufferPointer]) throws -> Result
-    ) throws -> Result {
-        guard let first = tensors.first else { return try body(gathered) }
-        return try first.withUnsafeBytes { try withBytes(of: tensors.dropFirst(), gathered + [$0], body) }
-    }
-}
-
-extension StorageFormat {
-    /// The kernels' name of a file's element type; nil for integers, which hold no weights.
-    init?(_ type: ElementType) {
-        switch type {
-        case .float32: self = .float32
-        case .float16: self = .float16
-        case .bfloat16: self = .bfloat16
-        case .q4_0: self = .q4_0
-        case .q4_1: self = .q4_1
-        case .q5_0: self = .q5_0
-        case .q5_1: self = .q5_1
-        case .q8_0: self = .q8_0
-        case .q2_K: self = .q2_K
-        case .q3_K: self = .q3_K
-        case .q4_K: self = .q4_K
-        case .q5_K: self = .q5_K
-        case .q6_K: self = .q6_K
-        default: return nil
-        }
     }
 }

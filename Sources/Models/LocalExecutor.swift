@@ -10,6 +10,10 @@ public struct LocalExecutorOptions: Sendable {
     public var instructionSet = InstructionSet.best
     /// Reference mode: weights dequantised exactly, all arithmetic in fp32.
     public var computesInFloat32 = false
+    /// Rounds linear layers that are stored in 16 or 32 bits as they are loaded; not in reference mode.
+    public var rounding: RoundedForm?
+    /// Rounds the output head likewise.
+    public var headRounding: RoundedForm?
     public var cacheType = KVCacheType.float16
     /// Tokens a KV block holds; a multiple of 8.
     public var blockSize = 16
@@ -53,8 +57,10 @@ public final class LocalExecutor: Executor {
         let kernels = KernelSet(options.instructionSet)
         let weights = try DecoderWeights(
             checkpoint, architecture: architecture,
-            options: WeightLoadingOptions(asFloat32: options.computesInFloat32, progress: progress), in: arena,
-            pool: pool)
+            options: WeightLoadingOptions(
+                asFloat32: options.computesInFloat32, rounding: options.rounding, headRounding: options.headRounding,
+                progress: progress),
+            in: arena, pool: pool)
         weightBytes = arena.byteCount
         let cache = try KVCacheStorage(
             shape: Self.cacheShape(configuration, options), blockCount: options.blockCount, in: arena)

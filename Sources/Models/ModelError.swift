@@ -7,6 +7,11 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     case tensorMissing(name: String, file: String)
     case shapeMismatch(tensor: String, expected: [Int], found: [Int], file: String)
     case unsupportedElementType(tensor: String, type: String, file: String)
+    case groupSizeDoesNotDivide(groupSize: Int, columns: Int, module: String, file: String)
+    case notFinite(tensor: String, file: String)
+    case valueOutOfRange(tensor: String, range: ClosedRange<Int>, file: String)
+    /// The tensor holds codes, but nothing says how they are to be read.
+    case quantizationNotNamed(tensor: String, file: String)
     case contextTooLong(asked: Int, supported: Int)
     case memory(String)
 
@@ -22,6 +27,14 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
             "\(file): tensor \(tensor) has shape \(found), but the configuration asks for \(expected)."
         case .unsupportedElementType(let tensor, let type, let file):
             "\(file): tensor \(tensor) has element type \(type), which cannot hold weights here."
+        case .groupSizeDoesNotDivide(let groupSize, let columns, let module, let file):
+            "\(file): the quantisation's group size \(groupSize) does not divide the \(columns) inputs of \(module)."
+        case .notFinite(let tensor, let file):
+            "\(file): tensor \(tensor) holds infinities or NaN; the file is damaged."
+        case .valueOutOfRange(let tensor, let range, let file):
+            "\(file): tensor \(tensor) holds numbers outside \(range.lowerBound) to \(range.upperBound)."
+        case .quantizationNotNamed(let tensor, let file):
+            "\(file) has the quantised tensor \(tensor), but config.json names no scheme for it (quantization_config)."
         case .contextTooLong(let asked, let supported):
             "--max-model-len \(asked) is more than the model's context of \(supported) tokens."
         case .memory(let reason):

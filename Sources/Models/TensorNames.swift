@@ -14,10 +14,11 @@ enum TensorRole {
 struct TensorNames {
     let format: CheckpointFormat
 
-    func weight(_ role: TensorRole) -> String { name(role) + ".weight" }
-    func bias(_ role: TensorRole) -> String { name(role) + ".bias" }
+    func weight(_ role: TensorRole) -> String { module(role) + ".weight" }
+    func bias(_ role: TensorRole) -> String { module(role) + ".bias" }
 
-    private func name(_ role: TensorRole) -> String {
+    /// What weights and biases belong to.
+    func module(_ role: TensorRole) -> String {
         switch format {
         case .gguf: ggufName(role)
         case .safetensors: huggingFaceName(role)

@@ -7,6 +7,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case invalidOption(name: String, value: String, allowed: String)
     /// Said plainly rather than accepted and ignored.
     case notYet(option: String, detail: String)
+    case contradictsCheckpoint(quantization: String, model: String, found: String)
     case doesNotFit(MemoryPlan)
     case server(String)
 
@@ -20,6 +21,9 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
             "--\(name) \(value) is not possible; allowed is \(allowed)."
         case .notYet(let option, let detail):
             "--\(option) is not built yet: \(detail)."
+        case .contradictsCheckpoint(let quantization, let model, let found):
+            "--quantization \(quantization) contradicts \(model), which is \(found); leave the option out, or give "
+                + "what fits of \(QuantizationChoice.names)."
         case .doesNotFit(let plan):
             plan.refusal
         case .server(let message):

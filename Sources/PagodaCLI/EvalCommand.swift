@@ -81,6 +81,8 @@ struct EvalCommand: ParsableCommand {
     private func referencePlan(beside plan: LoadPlan) throws -> LoadPlan {
         var model = model, cache = cache
         model.dtype = "float32"
+        model.quantization = nil
+        model.quantizeHead = "none"
         cache.kvCacheDtype = KVCacheType.float32.rawValue
         let memory = plan.memory
         return try self.plan(

@@ -22,7 +22,7 @@ struct LoadPlan {
         checkpoint = try ModelCheckpoint.open(path: root)
         let configuration = checkpoint.configuration
         _ = try DecoderArchitecture.named(configuration.architecture)
-        try model.checkQuantization(checkpoint)
+        let rounding = try model.rounding(of: checkpoint)
         try cache.checkPrefixCaching()
         let threadCount = try parallel.threadCount()
         let maximumLength = try model.maximumLength(contextLength: configuration.contextLength)
@@ -31,6 +31,8 @@ struct LoadPlan {
         executor.threadCount = threadCount
         executor.instructionSet = try parallel.instructionSet()
         executor.computesInFloat32 = try model.computesInFloat32()
+        executor.rounding = rounding
+        executor.headRounding = try model.headRounding(of: checkpoint, layers: rounding)
         executor.cacheType = try cache.type()
         executor.blockSize = try cache.checkedBlockSize()
         executor.maximumModelLength = maximumLength
@@ -38,8 +40,7 @@ struct LoadPlan {
         executor.maximumLogitRows = max(try positive(scheduler.maxNumSeqs, option: "max-num-seqs"), 64)
         memory = try MemoryPlan(
             limitBytes: memoryLimit,
-            weightBytes: executor.computesInFloat32
-                ? Self.float32Bytes(checkpoint.weights) : checkpoint.parameterBytes,
+            weightBytes: LocalExecutor.weightBytes(of: checkpoint, executor),
             activationBytes: Self.activationBytes(configuration, executor),
             shape: LocalExecutor.cacheShape(configuration, executor), maximumModelLength: maximumLength,
             maximumSequences: scheduler.maxNumSeqs, asked: cache.kvCacheMemoryBytes?.value)
@@ -57,12 +58,6 @@ struct LoadPlan {
         engine.schedulerDelay = .microseconds(Int64(scheduler.schedulerDelay * 1000))
         engine.seed = model.seed
         self.engine = engine
-    }
-
-    private static func float32Bytes(_ weights: any WeightSource) -> Int {
-        weights.tensorNames.reduce(0) { sum, name in
-            sum + 4 * (weights.tensor(named: name)?.shape.reduce(1, *) ?? 0)
-        }
     }
 
     /// What a step's buffers take at most: the rows of the batch in every form, and the logits.
@@ -113,16 +108,6 @@ extension ModelOptions {
         }
         guard count <= contextLength else { throw ModelError.contextTooLong(asked: count, supported: contextLength) }
         return count
-    }
-
-    /// What a checkpoint is can be said, not changed.
-    func checkQuantization(_ checkpoint: ModelCheckpoint) throws(CommandError) {
-        guard let quantization else { return }
-        if quantization == "gguf", checkpoint.format == .gguf { return }
-        throw .notYet(
-            option: "quantization \(quantization)",
-            detail: "\(checkpoint.name) is \(checkpoint.format == .gguf ? "a GGUF file" : "an unquantised folder")"
-                + ", which is detected; leave the option out")
     }
 }
 

@@ -133,5 +133,6 @@ extension LoadPlan {
             \(executor.computesInFloat32 ? ", float32 reference mode" : ""); at most \(engine.maxRunningSequences) \
             sequences and \(engine.maxBatchedTokens) tokens a step
             """)
+        if let roundingNotice { logger.warning("\(roundingNotice)") }
     }
 }

@@ -17,8 +17,16 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Longest sequence, prompt and output together; 'auto' is what the model supports.")
     var maxModelLen: String?
 
-    @Option(name: [.long, .customShort("q")], help: "The checkpoint's quantisation; detected when left out.")
+    @Option(
+        name: [.long, .customShort("q")],
+        help: """
+            The checkpoint's quantisation (gguf, gptq, awq, compressed-tensors), detected when left out; int4 or int8 \
+            rounds a 16- or 32-bit checkpoint as it is loaded.
+            """)
     var quantization: String?
+
+    @Option(help: "Output head in 8 bits: int8, none, or auto (int8 beside 4-bit weights, but not in float32).")
+    var quantizeHead = "auto"
 
     @Option(help: "Seed of requests that bring none.")
     var seed: UInt64 = 0

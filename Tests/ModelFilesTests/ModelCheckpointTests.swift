@@ -136,7 +136,7 @@ struct ModelCheckpointTests {
         (#""architectures":null"#, "architectures"),
         (#""architectures":[]"#, "architectures"), (#""architectures":"Llama""#, "architectures"),
         (#""tie_word_embeddings":1"#, "tie_word_embeddings"), (#""hidden_act":1"#, "hidden_act"),
-        (#""quantization_config":{"quant_method":"gptq","bits":4}"#, "gptq"),
+        (#""quantization_config":{"quant_method":"quark","bits":4}"#, "quark"),
     ]
 
     @Test("refuses impossible numbers in config.json and names the key", arguments: refusals)

@@ -1,5 +1,6 @@
 // The kernels' whole interface. Listed here so that a build notices a new header.
 #include "pg_attention.h"
+#include "pg_codes.h"
 #include "pg_cpu.h"
 #include "pg_dequantize.h"
 #include "pg_kernels.h"
