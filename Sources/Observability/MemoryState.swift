@@ -15,9 +15,9 @@ public struct MemoryState: Sendable, Equatable {
         let groups = ControlGroup.own(root)
         var state = machine
         for group in groups {
-            guard let limit = group.limitBytes, limit < machine.limitBytes else { continue }
+            guard let limit = group.limitBytes, limit < machine.limitBytes, let held = group.heldBytes else { continue }
             state.limitBytes = min(state.limitBytes, limit)
-            state.availableBytes = min(state.availableBytes, max(0, limit - group.heldBytes))
+            state.availableBytes = min(state.availableBytes, max(0, limit - held))
         }
         state.killCount = groups.first?.killCount
         return state
@@ -43,13 +43,41 @@ public struct MemoryState: Sendable, Equatable {
     }
 }
 
-/// A cgroup's memory controller, version 2 or 1.
+/// A cgroup's memory controller, version 2 or 1. What is used, which costs the kernel most to tell, is read only where
+/// it is asked for: of groups with a limit.
 private struct ControlGroup {
-    /// Nil: none.
-    var limitBytes: Double?
+    private let folder: String
+    private let files: Files
+    /// Nil: none. Without a limit the file of version 2 says "max"; that of version 1, a number beyond any machine.
+    let limitBytes: Double?
+
+    private struct Files {
+        let limit, used, dropped, kills: String
+
+        static let version1 = Files(
+            limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes", dropped: "total_inactive_file",
+            kills: "memory.oom_control")
+        static let version2 = Files(
+            limit: "memory.max", used: "memory.current", dropped: "inactive_file", kills: "memory.events")
+    }
+
+    /// Nil if there is no such group, or it cannot be seen.
+    private init?(_ folder: String, _ files: Files) {
+        guard let limit = ProcFile.bytes("\(folder)/\(files.limit)") else { return nil }
+        self.folder = folder
+        self.files = files
+        limitBytes = ProcFile.number(firstIn: limit)
+    }
+
     /// Used, but for file pages that can be dropped.
-    var heldBytes: Double
-    var killCount: Int?
+    var heldBytes: Double? {
+        guard let used = ProcFile.number("\(folder)/\(files.used)") else { return nil }
+        return max(0, used - (ProcFile.value(of: files.dropped, inFile: "\(folder)/memory.stat") ?? 0))
+    }
+
+    var killCount: Int? {
+        ProcFile.value(of: "oom_kill", inFile: "\(folder)/\(files.kills)").flatMap { Int(exactly: $0) }
+    }
 
     /// This process's cgroup and those above it, as far as they can be seen from inside a container.
     static func own(_ root: String) -> [ControlGroup] {
@@ -58,14 +86,16 @@ private struct ControlGroup {
         let entries = lines.map { line in
             line.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
         }.filter { $0.count == 3 }
-        func path(_ entry: [ArraySlice<UInt8>]) -> String { String(decoding: entry[2], as: UTF8.self) }
+        func groups(_ entry: [ArraySlice<UInt8>], below top: String, _ files: Files) -> [ControlGroup] {
+            folders(of: String(decoding: entry[2], as: UTF8.self), below: root + top)
+                .compactMap { ControlGroup($0, files) }
+        }
         let memory = entries.first { entry in
             entry[1].split(separator: UInt8(ascii: ",")).contains { $0.elementsEqual("memory".utf8) }
         }
-        if let memory { return folders(of: path(memory), below: "\(root)/sys/fs/cgroup/memory").compactMap(version1) }
+        if let memory { return groups(memory, below: "/sys/fs/cgroup/memory", .version1) }
         let unified = entries.first { $0[1].isEmpty }
-        if let unified { return folders(of: path(unified), below: "\(root)/sys/fs/cgroup").compactMap(version2) }
-        return []
+        return unified.map { groups($0, below: "/sys/fs/cgroup", .version2) } ?? []
     }
 
     private static func folders(of path: String, below top: String) -> [String] {
@@ -76,24 +106,5 @@ private struct ControlGroup {
             if parts.isEmpty { return folders }
             parts.removeLast()
         }
-    }
-
-    private static func version2(_ folder: String) -> ControlGroup? {
-        guard let used = ProcFile.number("\(folder)/memory.current") else { return nil }
-        return ControlGroup(
-            // Without a limit the file says "max".
-            limitBytes: ProcFile.number("\(folder)/memory.max"),
-            heldBytes: max(0, used - (ProcFile.value(of: "inactive_file", inFile: "\(folder)/memory.stat") ?? 0)),
-            killCount: ProcFile.value(of: "oom_kill", inFile: "\(folder)/memory.events").flatMap { Int(exactly: $0) })
-    }
-
-    private static func version1(_ folder: String) -> ControlGroup? {
-        guard let used = ProcFile.number("\(folder)/memory.usage_in_bytes") else { return nil }
-        let dropped = ProcFile.value(of: "total_inactive_file", inFile: "\(folder)/memory.stat") ?? 0
-        return ControlGroup(
-            // Without a limit this is a number larger than any machine.
-            limitBytes: ProcFile.number("\(folder)/memory.limit_in_bytes"), heldBytes: max(0, used - dropped),
-            killCount: ProcFile.value(of: "oom_kill", inFile: "\(folder)/memory.oom_control")
-                .flatMap { Int(exactly: $0) })
     }
 }

@@ -27,7 +27,11 @@ enum ProcFile {
 
     /// The number that a file holds; nil if it holds none.
     static func number(_ path: String) -> Double? {
-        bytes(path).flatMap { number(firstWord(of: $0[...])) }
+        bytes(path).flatMap { number(firstIn: $0) }
+    }
+
+    static func number(firstIn bytes: [UInt8]) -> Double? {
+        number(firstWord(of: bytes[...]))
     }
 
     static func number(_ word: ArraySlice<UInt8>) -> Double? {
@@ -35,7 +39,7 @@ enum ProcFile {
     }
 
     /// The word after `key` in lines of a key and more.
-    static func word(after key: String, in bytes: [UInt8]) -> ArraySlice<UInt8>? {
+    private static func word(after key: String, in bytes: [UInt8]) -> ArraySlice<UInt8>? {
         var rest = bytes[...]
         while !rest.isEmpty {
             let line = rest.prefix { $0 != UInt8(ascii: "\n") }

@@ -76,8 +76,14 @@ private struct ProcessState {
     }
 
     static func maximumFileCount() -> Double? {
-        guard let lines = ProcFile.bytes("/proc/self/limits") else { return nil }
-        guard let limit = ProcFile.word(after: "Max open files", in: lines) else { return nil }
-        return limit.elementsEqual("unlimited".utf8) ? .infinity : ProcFile.number(limit)
+        #if canImport(Glibc)
+            let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        #else
+            let resource = RLIMIT_NOFILE
+        #endif
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0 else { return nil }
+        // No limit is the highest number, signed or not.
+        return limit.rlim_cur >= rlim_t(Int64.max) ? .infinity : Double(limit.rlim_cur)
     }
 }
