@@ -34,7 +34,13 @@ public final class EngineMetrics: EngineObserver {
     private let state = Mutex(State())
     private let throughput = ThroughputWindow()
     /// Nil until there is an engine.
-    private let status = Mutex<(@Sendable () -> EngineStatus)?>(nil)
+    private let status = Mutex<StatusSource?>(nil)
+
+    /// A function in a structure of its own: one that stands in a generic container by itself gets wrapped once more
+    /// whenever it is looked at in place, and calls through all of these in the end.
+    private struct StatusSource: Sendable {
+        let ask: @Sendable () -> EngineStatus
+    }
 
     /// - Parameter clock: what a scrape takes for now.
     init(
@@ -61,8 +67,8 @@ public final class EngineMetrics: EngineObserver {
     /// What changes without a report.
     private func refresh(_ registry: MetricRegistry, at now: Instant) {
         let tokenCount = throughput.lastFullSecond(at: now)
-        let askStatus = status.withLock { $0 }
-        let status = askStatus?()
+        let source = status.withLock { $0 }
+        let status = source?.ask()
         registry.update { values in
             values.set(promised.generationThroughput, to: Double(tokenCount))
             guard let status else { return }
@@ -88,7 +94,7 @@ public final class EngineMetrics: EngineObserver {
 
     /// - Parameter status: asked at every scrape; must not block.
     public func watch(_ status: @escaping @Sendable () -> EngineStatus) {
-        self.status.withLock { $0 = status }
+        self.status.withLock { $0 = StatusSource(ask: status) }
     }
 
     // MARK: - EngineObserver
