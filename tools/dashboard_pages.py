@@ -7,6 +7,7 @@ Pictures go to FOLDER as dashboard-NAME.png. It fails if the page writes an erro
 but its own data, or, with --idle (no request under way, so that numbers stand still), shows a number that /metrics
 does not. Chromium is spoken to over a pipe, so that no package is needed.
 """
+import fcntl
 import json
 import os
 import subprocess
@@ -43,8 +44,10 @@ class Browser:
         self.read_end, to_write = os.pipe()
 
         def wire():
-            os.dup2(to_read, 3)
-            os.dup2(to_write, 4)
+            # By way of higher numbers: one of the two may stand at 3 or 4 already.
+            ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_read, to_write)]
+            os.dup2(ends[0], 3)
+            os.dup2(ends[1], 4)
 
         self.process = subprocess.Popen(
             ["chromium", "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu",
