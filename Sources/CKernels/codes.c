@@ -5,8 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "forms.h"
-#include "half.h"
+#include "pack_sources.h"
 
 /// A group of 32 columns of one row: weight = code × scale[half] + minimum[half], before it is packed.
 struct coded_group {
@@ -89,46 +88,23 @@ void pg_decode_code_row(
     }
 }
 
-static inline uint32_t four_codes(const int8_t *codes, int vector) {
-    uint32_t four;
-    memcpy(&four, codes + vector * 4, 4);
-    return four;
-}
-
-/// Word i (below bits_of(form)) that a panel keeps of a row's codes.
-static inline uint32_t word_of(int32_t form, const int8_t *codes, int i) {
-    if (bits_of(form) == 8)
-        return four_codes(codes, i);
-    if (i < 4)
-        return (four_codes(codes, i) & 0x0f0f0f0f) | (four_codes(codes, i + 4) & 0x0f0f0f0f) << 4;
-    // The fifth and sixth bits of four vectors.
-    uint32_t word = 0;
-    for (int vector = 0; vector < 4; vector++)
-        word |= (four_codes(codes, (i - 4) * 4 + vector) >> 4 & 0x03030303) << vector * 2;
-    return word;
-}
-
-static void store_half(uint8_t *at, float value) {
-    const uint16_t half = pg_float_to_half(value);
-    memcpy(at, &half, 2);
-}
-
 /// Puts group `index` of `count` of a row in its place. Forms of 4, 6 or 8 bits.
 static void put_group(
-    int32_t form, const struct coded_group *group, int row, int32_t index, int32_t count, uint8_t *restrict panel
+    int32_t form, const struct coded_group *coded, int row, int32_t index, int32_t count, uint8_t *restrict panel
 ) {
-    uint8_t *words = panel + code_bytes_of(form) * (size_t)index + row * 4;
-    for (int i = 0; i < bits_of(form); i++) {
-        const uint32_t word = word_of(form, group->codes, i);
-        memcpy(words + i * 64, &word, 4);
+    struct group group;
+    const uint8_t *codes = (const uint8_t *)coded->codes;
+    if (bits_of(form) == 8)
+        memcpy(group.words, codes, PG_GROUP);
+    else
+        set_low_bits(&group, codes, 0);
+    if (bits_of(form) == 6)
+        set_high_bits(&group, codes, 4);
+    for (int half = 0; half < 2; half++) {
+        group.scale[half] = pg_float_to_half(coded->scale[half]);
+        group.minimum[half] = pg_float_to_half(coded->minimum[half]);
     }
-    uint8_t *scales = panel + code_bytes_of(form) * (size_t)count + scale_bytes_of(form) * (size_t)index + row * 2;
-    uint8_t *minima = scales + scale_bytes_of(form) * (size_t)count;
-    for (int half = 0; half < halves_of(form); half++) {
-        store_half(scales + half * PG_PANEL_ROWS * 2, group->scale[half]);
-        if (has_minima(form))
-            store_half(minima + half * PG_PANEL_ROWS * 2, group->minimum[half]);
-    }
+    place_group(form, &group, row, index, count, panel);
 }
 
 /// Values −256…255 of a part of a group as codes −127…127, and by how much they are moved.

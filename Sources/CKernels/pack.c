@@ -56,8 +56,6 @@ INLINED void pack_blocks(
     int32_t columns, uint8_t *restrict panel
 ) {
     const int32_t group_count = columns / PG_GROUP;
-    uint8_t *scales = panel + code_bytes_of(form) * (size_t)group_count;
-    uint8_t *minima = scales + scale_bytes_of(form) * (size_t)group_count;
     for (int32_t first = 0; first < group_count; first += GROUPS_AT_ONCE) {
         const int32_t end = group_count - first < GROUPS_AT_ONCE ? group_count : first + GROUPS_AT_ONCE;
         for (int row = 0; row < PG_PANEL_ROWS; row++) {
@@ -65,15 +63,7 @@ INLINED void pack_blocks(
             for (int32_t g = first; g < end; g++) {
                 if (rows[row])
                     unpack(rows[row], g, &group);
-                uint8_t *words = panel + code_bytes_of(form) * (size_t)g + row * 4;
-                for (int i = 0; i < bits_of(form); i++)
-                    store32(words + i * 64, group.words[i]);
-                for (int half = 0; half < halves_of(form); half++) {
-                    const size_t at = scale_bytes_of(form) * (size_t)g + (size_t)(half * PG_PANEL_ROWS + row) * 2;
-                    store16(scales + at, group.scale[half]);
-                    if (has_minima(form))
-                        store16(minima + at, group.minimum[half]);
-                }
+                place_group(form, &group, row, g, group_count, panel);
             }
         }
     }

@@ -2,8 +2,8 @@
 #ifndef PAGODA_PACK_SOURCES_H
 #define PAGODA_PACK_SOURCES_H
 
+#include "forms.h"
 #include "half.h"
-#include "pg_matmul.h"
 
 /// A group of 32 columns of one row: the words that a panel keeps of it, one for each bit of a code, and its scales and
 /// minima (of each half) in fp16.
@@ -12,6 +12,22 @@ struct group {
     uint16_t scale[2];
     uint16_t minimum[2];
 };
+
+/// Puts group `index` of a row's `count` in its place in a panel. `form` is a constant where speed counts.
+static inline __attribute__((always_inline)) void place_group(
+    int32_t form, const struct group *group, int row, int32_t index, int32_t count, uint8_t *restrict panel
+) {
+    uint8_t *words = panel + code_bytes_of(form) * (size_t)index + row * 4;
+    for (int i = 0; i < bits_of(form); i++)
+        memcpy(words + i * 64, &group->words[i], 4);
+    uint8_t *scales = panel + code_bytes_of(form) * (size_t)count + scale_bytes_of(form) * (size_t)index + row * 2;
+    uint8_t *minima = scales + scale_bytes_of(form) * (size_t)count;
+    for (int half = 0; half < halves_of(form); half++) {
+        memcpy(scales + half * PG_PANEL_ROWS * 2, &group->scale[half], 2);
+        if (has_minima(form))
+            memcpy(minima + half * PG_PANEL_ROWS * 2, &group->minimum[half], 2);
+    }
+}
 
 static inline void set_scale(struct group *group, uint16_t scale, uint16_t minimum) {
     group->scale[0] = group->scale[1] = scale;
