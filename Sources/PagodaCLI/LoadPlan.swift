@@ -15,11 +15,12 @@ struct LoadPlan {
     let memory: MemoryPlan
 
     init(
-        model: ModelOptions, cache: CacheOptions, scheduler: SchedulerOptions, parallel: ParallelOptions,
+        _ located: LocatedModel, model: ModelOptions, cache: CacheOptions, scheduler: SchedulerOptions,
+        parallel: ParallelOptions,
         memoryLimit: Int = Machine.memoryBytes
     ) throws {
-        root = try model.path()
-        checkpoint = try ModelCheckpoint.open(path: root)
+        root = located.reference
+        checkpoint = try located.checkpoint()
         let configuration = checkpoint.configuration
         _ = try DecoderArchitecture.named(configuration.architecture)
         let rounding = try model.rounding(of: checkpoint)
@@ -80,7 +81,8 @@ func positive(_ value: Int, option: String) throws(CommandError) -> Int {
 }
 
 extension ModelOptions {
-    func path() throws(CommandError) -> String {
+    /// The model as it was written.
+    func reference() throws(CommandError) -> String {
         switch (modelArgument, modelOption) {
         case (let model?, nil), (nil, let model?): return model
         case (let first?, let second?):
