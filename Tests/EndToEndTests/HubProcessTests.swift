@@ -45,9 +45,8 @@ struct HubProcessTests {
 
     /// Whether what a link leads to is the default model.
     private static func isModel(_ link: String) throws -> Bool {
-        let path = URL(filePath: link).resolvingSymlinksInPath().path
-        return path.contains("/blobs/")
-            && FileManager.default.contentsEqual(atPath: try TestFiles.model(), andPath: path)
+        let path = URL(filePath: link).resolvingSymlinksInPath().path, model = try TestFiles.model()
+        return path.contains("/blobs/") && FileManager.default.contentsEqual(atPath: model, andPath: path)
     }
 
     private func text(of server: RunningServer) async throws -> String {
