@@ -75,7 +75,7 @@ struct ExpertTests {
     /// Rows of random experts, in the order in which they were chosen.
     @Test(
         "an expert's product for a row has the bits of its matrix alone, whoever else is there",
-        arguments: [StorageFormat.float32, .float16, .q4_0, .q8_0, .q6_K], [1, 7, 300])
+        arguments: [StorageFormat.float32, .float16, .q4_0, .q8_0, .q6_K], [1, 7, 100])
     func products(format: StorageFormat, rowCount: Int) throws {
         let experts = 5, perRow = 2, hidden = 256, inner = 512
         let arena = Arena(), pool = try WorkerPool(workerCount: 2), kernels = KernelSet()

@@ -113,7 +113,7 @@ struct FamilyTests {
         "the logits of a sequence are the same bits in any batch, whatever other tokens its experts have",
         arguments: Family.folders + Family.files, [RoundedForm?.none, .int8])
     fileprivate func sameBits(family: Family, rounding: RoundedForm?) throws {
-        let checkpoint = try family.open(), prompt = try family.prompt(), count = 12
+        let checkpoint = try family.open(), prompt = try family.prompt(), count = 11
         func runner(sequences: Int) throws -> PlainRunner {
             try PlainRunner(checkpoint, sequences: sequences, length: family.length) {
                 $0.computesInFloat32 = false
