@@ -42,7 +42,8 @@ struct LoadPlan {
         memory = try MemoryPlan(
             limitBytes: memoryLimit,
             weightBytes: LocalExecutor.weightBytes(of: checkpoint, executor),
-            activationBytes: Self.activationBytes(configuration, executor),
+            activationBytes: Self.activationBytes(configuration, executor)
+                + LocalExecutor.extraActivationBytes(of: checkpoint, executor),
             shape: LocalExecutor.cacheShape(configuration, executor), maximumModelLength: maximumLength,
             maximumSequences: scheduler.maxNumSeqs, asked: cache.kvCacheMemoryBytes?.value)
         executor.blockCount = memory.blockCount
