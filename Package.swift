@@ -22,6 +22,7 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A target of ours and its test target. The dependencies here are the architecture: see docs/architecture.md.
@@ -77,7 +78,7 @@ targets += room("OpenAI", "JSON")
 targets += room("Scheduling", "Primitives")
 targets += room("Models", "Kernels", "ModelFiles", "Primitives")
 targets += room("Sampling", "Kernels", "Primitives")
-targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives")
+targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives", packages: [crypto])
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room("Evaluation", "Models", "Kernels", "Tokenization", "Primitives")
