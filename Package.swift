@@ -80,7 +80,7 @@ targets += room("Hub", "JSON", "ModelFiles", packages: [httpClient, crypto] + ni
 targets += room("Scheduling", "Primitives")
 targets += room("Models", "Kernels", "ModelFiles", "Primitives")
 targets += room("Sampling", "Kernels", "Primitives")
-targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives")
+targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives", packages: [crypto])
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room("Evaluation", "Models", "Kernels", "Tokenization", "Primitives")

@@ -24,7 +24,6 @@ struct LoadPlan {
         let configuration = checkpoint.configuration
         _ = try DecoderArchitecture.named(configuration.architecture)
         let rounding = try model.rounding(of: checkpoint)
-        try cache.checkPrefixCaching()
         let threadCount = try parallel.threadCount()
         let maximumLength = try model.maximumLength(contextLength: configuration.contextLength)
 
@@ -58,6 +57,7 @@ struct LoadPlan {
                 name: "scheduler-delay", value: "\(scheduler.schedulerDelay)", allowed: "0 to 60000 milliseconds")
         }
         engine.schedulerDelay = .microseconds(Int64(scheduler.schedulerDelay * 1000))
+        engine.cachesPrefixes = cache.enablePrefixCaching ?? true
         engine.seed = model.seed
         self.engine = engine
     }
@@ -129,11 +129,6 @@ extension CacheOptions {
             throw .invalidOption(name: "block-size", value: "\(blockSize)", allowed: "a multiple of 8, from 8 to 1024")
         }
         return blockSize
-    }
-
-    func checkPrefixCaching() throws(CommandError) {
-        guard enablePrefixCaching == true else { return }
-        throw .notYet(option: "enable-prefix-caching", detail: "requests with a common prefix compute it each")
     }
 }
 

@@ -87,6 +87,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw .invalidOption(name: "port", value: "\(server.port)", allowed: "0 to 65535")
         }
         configuration.port = server.port
+        configuration.tellsCachedTokens = served.enablePromptTokensDetails
         configuration.version = PagodaVersion.current
         configuration.enablesDebugEndpoints = traces.enableDebugEndpoints
         configuration.maxQueuedRequests = try positive(server.maxNumQueuedReqs, option: "max-num-queued-reqs")

@@ -47,6 +47,9 @@ struct ServedModelOptions: ParsableArguments {
     @Option(help: "A file with the chat template to use instead of the checkpoint's.")
     var chatTemplate: String?
 
+    @Flag(inversion: .prefixedNo, help: "Tell in usage how many tokens of the prompt were found in the prefix cache.")
+    var enablePromptTokensDetails = false
+
     @Flag(help: "Let special tokens in users' text act as such, as vLLM does.")
     var allowSpecialInContent = false
 }

@@ -18,7 +18,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "Scheduling": (["Primitives"], []),
     "Models": (["Kernels", "ModelFiles", "Primitives"], []),
     "Sampling": (["Kernels", "Primitives"], []),
-    "Engine": (["Models", "Scheduling", "Sampling", "Kernels", "Primitives"], []),
+    "Engine": (["Models", "Scheduling", "Sampling", "Kernels", "Primitives"], ["Crypto"]),
     "Generation": (
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
