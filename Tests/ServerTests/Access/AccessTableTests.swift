@@ -1,7 +1,7 @@
 import Access
 import AccessTesting
 import JSON
-import NIOCore
+import Observability
 import Server
 import Synchronization
 import Testing

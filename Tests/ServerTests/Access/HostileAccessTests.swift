@@ -143,10 +143,13 @@ struct HostileAccessTests {
         } _: { test in
             let key = "Authorization: Bearer \(GuardedServer.key)"
             for header in ["X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1", "X-Real-IP: 10.0.0.1", "A: b"] {
-                #expect(try await test.request("GET", "/metrics", headers: [key, header]).status == 403)
-                #expect(try await test.request("GET", "/dashboard", headers: [key, header]).status == 403)
+                for path in ["/metrics", "/dashboard"] {
+                    let answer = try await test.request("GET", path, headers: [key, header])
+                    #expect(answer.status == 403)
+                }
             }
-            #expect(try await test.request("GET", "/v1/models", headers: [key]).status == 200)
+            let answer = try await test.request("GET", "/v1/models", headers: [key])
+            #expect(answer.status == 200)
         }
     }
 

@@ -39,11 +39,11 @@ struct IdentityTests {
             let text = try await test.request("GET", "/metrics", headers: [root]).body
             let values = TestServer.values(text)
             for tenant in ["research", "root", "other"] {
-                #expect(values["pagoda_tenant_requests_total{tenant=\"\(tenant)\",outcome=\"success\"}"] == 1)
-                #expect(values["pagoda_tenant_tokens_total{tenant=\"\(tenant)\",kind=\"prompt\"}"] == 3)
-                #expect(values["pagoda_tenant_tokens_total{tenant=\"\(tenant)\",kind=\"generated\"}"] == 2)
+                #expect(values["pagoda_tenant_requests_total{outcome=\"success\",tenant=\"\(tenant)\"}"] == 1)
+                #expect(values["pagoda_tenant_tokens_total{kind=\"prompt\",tenant=\"\(tenant)\"}"] == 3)
+                #expect(values["pagoda_tenant_tokens_total{kind=\"generated\",tenant=\"\(tenant)\"}"] == 2)
             }
-            #expect(values["pagoda_tenant_requests_total{tenant=\"default\",outcome=\"success\"}"] == 0)
+            #expect(values["pagoda_tenant_requests_total{outcome=\"success\",tenant=\"default\"}"] == 0)
             #expect(!text.contains("unheard-of"))
 
             func finishedRequests() async throws -> [JSONValue] {
@@ -72,7 +72,7 @@ struct IdentityTests {
             #expect(try await test.post("/v1/completions", body).status == 200)
             try await test.waitUntilIdle()
             let values = try await test.scrape()
-            #expect(values["pagoda_tenant_requests_total{tenant=\"default\",outcome=\"success\"}"] == 1)
+            #expect(values["pagoda_tenant_requests_total{outcome=\"success\",tenant=\"default\"}"] == 1)
         }
         #expect(log.lines.allSatisfy { $0.metadata["client"] == nil && $0.metadata["tenant"] == nil })
     }
