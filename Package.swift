@@ -95,16 +95,14 @@ targets += room(
 targets += room("Access", "JSON", "CPlatform", packages: [crypto, cryptoExtras, yams, httpClient] + nio)
 targets += room(
     "Server", "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON",
-    "Primitives",
-    "CPlatform",
+    "Primitives", "CPlatform",
     packages: [log, tls] + nio)
 targets += room("LoadTesting", "JSON", "Primitives", packages: [httpClient] + nio)
 targets += room("Benchmarking", "Engine", "LoadTesting", "Sampling", "JSON", "Primitives")
 targets += room(
     "PagodaCLI", "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation",
-    "Models",
-    "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
-    "LoadTesting", "Benchmarking", "Diagnosis", "Hub",
+    "Models", "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
+    "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub",
     packages: [argumentParser, log, httpClient] + nio)
 targets += [
     .executableTarget(
