@@ -26,10 +26,14 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A target of ours and its test target. The dependencies here are the architecture: see docs/architecture.md.
-func room(_ name: String, _ dependencies: Target.Dependency..., packages: [Target.Dependency] = []) -> [Target] {
+func room(
+    _ name: String, _ dependencies: Target.Dependency..., packages: [Target.Dependency] = [],
+    embeds resources: [String] = []
+) -> [Target] {
     let all = dependencies + packages
     return [
-        .target(name: name, dependencies: all, swiftSettings: features),
+        .target(
+            name: name, dependencies: all, resources: resources.map { .embedInCode($0) }, swiftSettings: features),
         .testTarget(
             name: name + "Tests",
             dependencies: all + [.byName(name: name)] + extraTestDependencies[name, default: []],
@@ -83,7 +87,8 @@ targets += room("Sampling", "Kernels", "Primitives")
 targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives", packages: [crypto])
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
-targets += room("Evaluation", "Models", "Kernels", "Tokenization", "Primitives")
+targets += room(
+    "Evaluation", "Models", "Kernels", "Tokenization", "JSON", "Primitives", embeds: ["general-knowledge.jsonl"])
 targets += room(
     "Observability", "Engine", "Telemetry", "JSON", "Primitives", packages: [log, tracing, httpClient] + nio)
 targets += room(

@@ -22,7 +22,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "Generation": (
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
-    "Evaluation": (["Models", "Kernels", "Tokenization", "Primitives"], []),
+    "Evaluation": (["Models", "Kernels", "Tokenization", "JSON", "Primitives"], []),
     "Observability": (
         ["Engine", "Telemetry", "JSON", "Primitives"],
         ["Logging", "Tracing", "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]
