@@ -63,7 +63,8 @@ let staticLibraries = [
 /// Golden files live beside the tests that read them.
 let fixtures: [String: [String]] = Dictionary(
     uniqueKeysWithValues: [
-        "Evaluation", "Kernels", "Models", "Observability", "OpenAI", "Telemetry", "Templating", "Tokenization",
+        "Evaluation", "Kernels", "Models", "Observability", "OpenAI", "Quantization", "Telemetry", "Templating",
+        "Tokenization",
     ]
     .map { ($0, ["Fixtures"]) })
 
@@ -89,6 +90,7 @@ targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room(
     "Evaluation", "Models", "Kernels", "Tokenization", "JSON", "Primitives", embeds: ["general-knowledge.jsonl"])
+targets += room("Quantization", "Models", "ModelFiles", "Kernels", "JSON", "Primitives")
 targets += room(
     "Observability", "Engine", "Telemetry", "JSON", "Primitives", packages: [log, tracing, httpClient] + nio)
 targets += room(
@@ -100,7 +102,7 @@ targets += room("Benchmarking", "Engine", "LoadTesting", "Sampling", "JSON", "Pr
 targets += room(
     "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
     "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
-    "LoadTesting", "Benchmarking", "Diagnosis", "Hub",
+    "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
     packages: [argumentParser, log, httpClient] + nio)
 targets += [
     .executableTarget(

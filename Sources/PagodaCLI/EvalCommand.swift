@@ -70,29 +70,16 @@ struct EvalCommand: AsyncParsableCommand {
     func run() async throws {
         let output = JSONOutput(path: json)
         try output.check()
-<<<<<<< HEAD
-        let located = try await model.locate()
-        let plan = try plan(located, model, cache, memoryLimit: Machine.memoryBytes)
-        let referencePlan = try reference ? self.referencePlan(located, beside: plan) : nil
-        let windows = try windows(of: plan)
-        Console.report("loading \(plan.checkpoint.name)")
-        let evaluation = TextEvaluation(
-            try LocalExecutor(plan.checkpoint, options: plan.executor),
-            reference: try referencePlan.map { try LocalExecutor($0.checkpoint, options: $0.executor) })
-        let result = try evaluation.run(windows) { result in
-            let other = result.divergence.map { ", reference \(decimal($0.reference.value, places: 4))" } ?? ""
-            let perplexity = decimal(result.perplexity.value, places: 4)
-            Console.report("window \(result.windowCount) of \(windows.count): perplexity \(perplexity)\(other)")
-=======
         let bounds = try self.bounds()
         let questions = try self.questions(for: bounds)
         guard text != nil || questions != nil else { throw CommandError.nothingToMeasure }
-        let plan = try plan(model, cache, memoryLimit: Machine.memoryBytes)
-        let referencePlan = try comparesWithReference ? self.referencePlan(beside: plan) : nil
+        let located = try await model.locate()
+        let locatedReference = try await referenceOptions.locate()
+        let plan = try plan(located, model, cache, memoryLimit: Machine.memoryBytes)
+        let referencePlan = try comparesWithReference ? self.referencePlan(locatedReference, beside: plan) : nil
         let encoder = try EvalEncoder(plan.checkpoint, root: plan.root)
         if let referencePlan, referenceModel != nil {
             try encoder.check(against: referencePlan, plan, prompts: questions?.map(\.prompt) ?? [])
->>>>>>> 9a5caa3 (Evaluation: beside another checkpoint, questions with choices, bounds with an exit code of their own)
         }
         let windows = try text.map { try self.windows(ofFile: $0, encoder) }
         Console.report("loading \(plan.checkpoint.name)")
@@ -122,36 +109,9 @@ struct EvalCommand: AsyncParsableCommand {
 
     // MARK: - Preparation
 
-<<<<<<< HEAD
     private func plan(
         _ located: LocatedModel, _ model: ModelOptions, _ cache: CacheOptions, memoryLimit: Int
     ) throws -> LoadPlan {
-=======
-    private var comparesWithReference: Bool { reference || referenceModel != nil }
-
-    /// The bounds of `--fail-if`; all of them can be measured.
-    private func bounds() throws -> [QualityBound] {
-        try failIf.map { text in
-            let bound = try QualityBound(text)
-            if bound.metric.needsReference, !comparesWithReference {
-                throw CommandError.boundNotMeasured(bound.description, need: "--reference or --reference-model")
-            }
-            if !bound.metric.needsChoices, self.text == nil {
-                throw CommandError.boundNotMeasured(bound.description, need: "--text")
-            }
-            return bound
-        }
-    }
-
-    /// Those of `--choices`, or the program's own where a bound is about them.
-    private func questions(for bounds: [QualityBound]) throws -> [ChoiceQuestion]? {
-        guard choices != nil || bounds.contains(where: \.metric.needsChoices) else { return nil }
-        guard let choices, choices != "builtin" else { return try ChoiceQuestion.builtIn() }
-        return try ChoiceQuestion.parse(try LocalFile.text(atPath: choices, option: "choices"))
-    }
-
-    private func plan(_ model: ModelOptions, _ cache: CacheOptions, memoryLimit: Int) throws -> LoadPlan {
->>>>>>> 9a5caa3 (Evaluation: beside another checkpoint, questions with choices, bounds with an exit code of their own)
         var model = model
         model.maxModelLen = model.maxModelLen ?? "\(contextLength)"
         let length = try positive(contextLength, option: "context-length")
@@ -170,18 +130,9 @@ struct EvalCommand: AsyncParsableCommand {
         }
     }
 
-<<<<<<< HEAD
-    /// The same model in exact arithmetic, in the memory that `plan` leaves.
-    private func referencePlan(_ located: LocatedModel, beside plan: LoadPlan) throws -> LoadPlan {
-=======
     /// The same model or another one in exact arithmetic, in the memory that `plan` leaves.
-    private func referencePlan(beside plan: LoadPlan) throws -> LoadPlan {
->>>>>>> 9a5caa3 (Evaluation: beside another checkpoint, questions with choices, bounds with an exit code of their own)
-        var model = model, cache = cache
-        if let referenceModel {
-            model.modelArgument = referenceModel
-            model.modelOption = nil
-        }
+    private func referencePlan(_ located: LocatedModel, beside plan: LoadPlan) throws -> LoadPlan {
+        var model = referenceOptions, cache = cache
         model.dtype = referenceDtype
         model.quantization = nil
         model.quantizeHead = "none"

@@ -23,6 +23,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
     "Evaluation": (["Models", "Kernels", "Tokenization", "JSON", "Primitives"], []),
+    "Quantization": (["Models", "ModelFiles", "Kernels", "JSON", "Primitives"], []),
     "Observability": (
         ["Engine", "Telemetry", "JSON", "Primitives"],
         ["Logging", "Tracing", "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]
@@ -40,7 +41,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         [
             "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
             "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
-            "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub",
+            "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
     ),
     "pagoda": (["PagodaCLI"], []),

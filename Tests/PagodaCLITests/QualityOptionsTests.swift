@@ -36,4 +36,39 @@ struct QualityOptionsTests {
         let message = try message(fixed + options.split(separator: " ").map { String($0) })
         #expect(message.contains(expected), "\(message)")
     }
+
+    @Test(
+        "a quantisation that cannot be done is refused before anything is written",
+        arguments: [
+            ("--calibration-text /dev/null", "tokenizer"), ("", "--calibration-text"),
+            ("--method rtn --bits 7", "7 bits are not supported"), ("--method rtn --desc-act", "Act-order"),
+            ("--method rtn --group-size 24", "does not divide the 32 inputs"),
+            ("--method rtn --group-size 0", "--group-size 0 is not possible"), ("--method awq", "awq"),
+            ("--method rtn --damp-percent 2", "damping of 2.0"),
+            ("--calibration-text x --seq-len 4096", "--seq-len 4096"),
+        ])
+    func refusedQuantization(options: String, expected: String) throws {
+        let output = FileManager.default.temporaryDirectory.appending(path: "pagoda-none-\(UUID().uuidString)").path
+        let message = try message(
+            ["quantize", Self.model, output] + options.split(separator: " ").map { String($0) })
+        #expect(message.contains(expected), "\(message)")
+        #expect(!FileManager.default.fileExists(atPath: output))
+        #expect(!FileManager.default.fileExists(atPath: output + ".partial"))
+    }
+
+    @Test("round to nearest writes a folder that is recognised as GPTQ")
+    func roundToNearest() throws {
+        let output = FileManager.default.temporaryDirectory.appending(path: "pagoda-rtn-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: output) }
+        var command = try Pagoda.parseAsRoot([
+            "quantize", Self.model, output, "--method", "rtn", "--no-sym", "--json", output + ".json",
+        ])
+        defer { try? FileManager.default.removeItem(atPath: output + ".json") }
+        try command.run()
+        // It has no tokenizer either, but got as far as to be looked for one as a GPTQ checkpoint.
+        let message = try message(["eval", output, "-q", "gptq", "--text", "/dev/null", "--context-length", "16"])
+        #expect(message.contains("tokenizer"))
+        let report = try String(contentsOfFile: output + ".json", encoding: .utf8)
+        #expect(report.contains("model.layers.1.mlp.down_proj") && report.contains("\"group_size\": 32"))
+    }
 }
