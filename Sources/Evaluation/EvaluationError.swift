@@ -36,8 +36,8 @@ public enum EvaluationError: Error, Equatable, CustomStringConvertible {
             "The file of questions has none; write one on each line: "
                 + #"{"question": "…", "choices": ["…", "…"], "answer": 0}."#
         case .questionTooLong(let number, let tokenCount, let contextLength):
-            "Question \(number) has \(tokenCount) tokens with an answer, more than a context of \(contextLength); take a "
-                + "larger --context-length."
+            "Question \(number) has \(tokenCount) tokens with an answer, more than a context of \(contextLength); "
+                + "take a larger --context-length."
         case .questionTooShort(let number):
             "Question \(number) has no token before its answer."
         }

@@ -78,8 +78,8 @@ public final class WindowProduct {
     ///
     /// `left` and `right` are copied before anything is written: `out` may be a part of them.
     ///
-    /// - Parameter isSymmetric: Whether the result is known to be symmetric: what lies wholly below its diagonal is left
-    ///   out, in blocks of 128.
+    /// - Parameter isSymmetric: Whether the result is known to be symmetric: what lies wholly below its diagonal is
+    ///   left out, in blocks of 128.
     public func multiply(
         _ left: MatrixWindow, _ right: MatrixWindow, scale: Float = 1, into out: MatrixWindow,
         accumulate: Bool = false, isSymmetric: Bool = false

@@ -20,8 +20,8 @@ public enum LayerSite: Int, Sendable, CaseIterable {
 /// Sequences on their way through a decoder in fp32, all of them together, layer by layer.
 ///
 /// Only one layer's weights are in memory. For each layer: `load`, then for each site in its order `forEachInput`, and
-/// `replace` where its modules are to compute with other weights from there on; then `finish`. What a site reads has been
-/// computed with the replaced weights of all sites before it.
+/// `replace` where its modules are to compute with other weights from there on; then `finish`. What a site reads has
+/// been computed with the replaced weights of all sites before it.
 public final class LayerwiseDecoder {
     public let layerCount: Int
     public let sequenceCount: Int

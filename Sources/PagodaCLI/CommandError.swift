@@ -40,7 +40,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
         case .boundNotMeasured(let bound, let need):
             "--fail-if '\(bound)' needs \(need)."
         case .otherVocabulary(let model, let reference, let detail):
-            "\(model) and \(reference) have different vocabularies (\(detail)), so that their logits cannot be compared."
+            "\(model) and \(reference) have different vocabularies (\(detail)): their logits cannot be compared."
         }
     }
 }

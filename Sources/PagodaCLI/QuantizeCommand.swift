@@ -134,7 +134,7 @@ struct QuantizeCommand: ParsableCommand {
         }
         if windows.count < count {
             Console.report(
-                "the text has \(windows.count) stretches of \(length) tokens; all are taken, where \(count) were asked for"
+                "the text has \(windows.count) stretches of \(length) tokens; all are taken, not \(count)"
             )
         }
         let taken = min(count, windows.count)

@@ -40,9 +40,9 @@ public struct ModuleRounding {
 
     // MARK: - GPTQ
 
-    /// Rounds column after column in `order`. Of each, the error is made up for by the columns after it, as far as their
-    /// inputs go together: after column i, w −= (wᵢ − qᵢ) / Uᵢᵢ × Uᵢ. Grids are those of the weights as they are when
-    /// their group's turn comes.
+    /// Rounds column after column in the factor's order. Of each, the error is made up for by the columns after it, as
+    /// far as their inputs go together: after column i, w −= (wᵢ − qᵢ) / Uᵢᵢ × Uᵢ. Grids are those of the weights as
+    /// they are when their group's turn comes.
     ///
     /// - Parameters:
     ///   - weights: Shape [rows, columns].

@@ -2,7 +2,7 @@
 
 public struct QuantizationRecipe: Sendable, Equatable {
     public enum Method: String, Sendable, CaseIterable {
-        /// Rounds column after column, and makes up for the error of each by the columns after it (Frantar et al., 2022).
+        /// Rounds column after column, and makes up for the error of each by those after it (Frantar et al., 2022).
         case gptq
         /// Rounds every weight to nearest.
         case rtn
