@@ -124,14 +124,12 @@ struct QuantizeCommand: ParsableCommand {
         }
         let encoder = try EvalEncoder(checkpoint, root: model)
         let tokens = encoder.tokens(of: try LocalFile.text(atPath: calibrationText, option: "calibration-text"))
-        let windows: TextWindows
-        do {
-            windows = try TextWindows(tokens, contextLength: length, bosID: encoder.bosID)
-        } catch EvaluationError.textTooShort(let tokenCount, _) {
+        guard tokens.count >= length else {
             throw CommandError.invalidOption(
                 name: "calibration-text", value: calibrationText,
-                allowed: "a text of at least --seq-len \(length) tokens; it has \(tokenCount)")
+                allowed: "a text of at least --seq-len \(length) tokens; it has \(tokens.count)")
         }
+        let windows = try TextWindows(tokens, contextLength: length, bosID: encoder.bosID)
         if windows.count < count {
             Console.report(
                 "the text has \(windows.count) stretches of \(length) tokens; all are taken, not \(count)"
