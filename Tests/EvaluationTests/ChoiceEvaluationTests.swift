@@ -68,8 +68,8 @@ struct ChoiceEvaluationTests {
     @Test("a question that does not fit the context is an error that names it")
     func tooLong() {
         let question = ChoiceQuestion(question: "Why?", choices: ["a", "b"], answer: 0)
-        #expect(throws: EvaluationError.questionTooLong(number: 1, tokenCount: 25, contextLength: 24)) {
-            try ChoiceEvaluation(executor()).run([question], contextLength: 24, encode: encode)
+        #expect(throws: EvaluationError.questionTooLong(number: 1, tokenCount: 24, contextLength: 23)) {
+            try ChoiceEvaluation(executor()).run([question], contextLength: 23, encode: encode)
         }
     }
 

@@ -85,7 +85,7 @@ struct TestLayer {
     }
 
     /// - Parameter chunk: Inputs that are added at a time.
-    func quantize(_ recipe: QuantizationRecipe, chunk: Int = 100) throws -> Outcome {
+    func quantize(_ recipe: QuantizationRecipe, chunk: Int = 512) throws -> Outcome {
         let workspace = try QuantizerWorkspace(
             largestDimension: max(weights.rowCount, weights.columnCount), inputsAtOnce: 64, instructionSet: .best,
             pool: pool)

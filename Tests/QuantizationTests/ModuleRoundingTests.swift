@@ -60,6 +60,17 @@ struct ModuleRoundingTests {
         return try TestLayer(weights: weights[...], rows: rows, inputs: inputs[...], tokens: tokens, columns: columns)
     }
 
+    @Test("inputs may come in any pieces: sums differ by rounding alone, and with them a code at a border")
+    func pieces() throws {
+        let layer = try layer(seed: 8, rows: 24, columns: 160)
+        var recipe = QuantizationRecipe()
+        recipe.groupSize = 32
+        let whole = try layer.quantize(recipe), pieces = try layer.quantize(recipe, chunk: 100)
+        let different = zip(whole.rounded.codes.elements, pieces.rounded.codes.elements).count { $0 != $1 }
+        #expect(different * 50 <= 24 * 160)
+        #expect((pieces.error / whole.error - 1).magnitude < 0.2)
+    }
+
     @Test(
         "GPTQ's output error is below that of rounding to nearest where inputs go together",
         arguments: [(1, 2), (2, 3), (3, 4), (4, 8)])
