@@ -9,10 +9,14 @@ struct QualityOptionsTests {
     private static let model = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "ModelsTests/Fixtures/llama").path
 
-    private func message(_ arguments: [String]) throws -> String {
+    private func message(_ arguments: [String]) async throws -> String {
         do {
             var command = try Pagoda.parseAsRoot(Pagoda.normalized(arguments))
-            try command.run()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
             Issue.record("\(arguments) ran")
             return ""
         } catch {
@@ -31,9 +35,9 @@ struct QualityOptionsTests {
             ("--choices /nowhere", "--choices /nowhere"), ("--choices /dev/null", "The file of questions has none"),
             ("--text /dev/null --reference-model /nowhere", "/nowhere"),
         ])
-    func refused(options: String, expected: String) throws {
+    func refused(options: String, expected: String) async throws {
         let fixed = ["eval", Self.model, "--context-length", "16"]
-        let message = try message(fixed + options.split(separator: " ").map { String($0) })
+        let message = try await message(fixed + options.split(separator: " ").map { String($0) })
         #expect(message.contains(expected), "\(message)")
     }
 
@@ -47,9 +51,9 @@ struct QualityOptionsTests {
             ("--method rtn --damp-percent 2", "damping of 2.0"),
             ("--calibration-text x --seq-len 4096", "--seq-len 4096"),
         ])
-    func refusedQuantization(options: String, expected: String) throws {
+    func refusedQuantization(options: String, expected: String) async throws {
         let output = FileManager.default.temporaryDirectory.appending(path: "pagoda-none-\(UUID().uuidString)").path
-        let message = try message(
+        let message = try await message(
             ["quantize", Self.model, output] + options.split(separator: " ").map { String($0) })
         #expect(message.contains(expected), "\(message)")
         #expect(!FileManager.default.fileExists(atPath: output))
@@ -57,7 +61,7 @@ struct QualityOptionsTests {
     }
 
     @Test("round to nearest writes a folder that is recognised as GPTQ")
-    func roundToNearest() throws {
+    func roundToNearest() async throws {
         let output = FileManager.default.temporaryDirectory.appending(path: "pagoda-rtn-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: output) }
         var command = try Pagoda.parseAsRoot([
@@ -66,7 +70,7 @@ struct QualityOptionsTests {
         defer { try? FileManager.default.removeItem(atPath: output + ".json") }
         try command.run()
         // It has no tokenizer either, but got as far as to be looked for one as a GPTQ checkpoint.
-        let message = try message(["eval", output, "-q", "gptq", "--text", "/dev/null", "--context-length", "16"])
+        let message = try await message(["eval", output, "-q", "gptq", "--text", "/dev/null", "--context-length", "16"])
         #expect(message.contains("tokenizer"))
         let report = try String(contentsOfFile: output + ".json", encoding: .utf8)
         #expect(report.contains("model.layers.1.mlp.down_proj") && report.contains("\"group_size\": 32"))
