@@ -29,10 +29,14 @@ let nio: [Target.Dependency] = [
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A target of ours and its test target. The dependencies here are the architecture: see docs/architecture.md.
-func room(_ name: String, _ dependencies: Target.Dependency..., packages: [Target.Dependency] = []) -> [Target] {
+func room(
+    _ name: String, _ dependencies: Target.Dependency..., packages: [Target.Dependency] = [],
+    embeds resources: [String] = []
+) -> [Target] {
     let all = dependencies + packages
     return [
-        .target(name: name, dependencies: all, swiftSettings: features),
+        .target(
+            name: name, dependencies: all, resources: resources.map { .embedInCode($0) }, swiftSettings: features),
         .testTarget(
             name: name + "Tests",
             dependencies: all + [.byName(name: name)] + extraTestDependencies[name, default: []],
@@ -63,7 +67,8 @@ let staticLibraries = [
 /// Golden files live beside the tests that read them.
 let fixtures: [String: [String]] = Dictionary(
     uniqueKeysWithValues: [
-        "Evaluation", "Kernels", "Models", "Observability", "OpenAI", "Telemetry", "Templating", "Tokenization",
+        "Evaluation", "Kernels", "Models", "Observability", "OpenAI", "Quantization", "Telemetry", "Templating",
+        "Tokenization",
     ]
     .map { ($0, ["Fixtures"]) })
 
@@ -89,7 +94,9 @@ targets += room("Sampling", "Kernels", "Primitives")
 targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives", packages: [crypto])
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
-targets += room("Evaluation", "Models", "Kernels", "Tokenization", "Primitives")
+targets += room(
+    "Evaluation", "Models", "Kernels", "Tokenization", "JSON", "Primitives", embeds: ["general-knowledge.jsonl"])
+targets += room("Quantization", "Models", "ModelFiles", "Kernels", "JSON", "Primitives")
 targets += room(
     "Observability", "Engine", "Telemetry", "JSON", "Primitives", packages: [log, tracing, httpClient] + nio)
 targets += room("Access", "JSON", "CPlatform", packages: [crypto, cryptoExtras, yams, httpClient] + nio)
@@ -102,7 +109,7 @@ targets += room("Benchmarking", "Engine", "LoadTesting", "Sampling", "JSON", "Pr
 targets += room(
     "PagodaCLI", "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation",
     "Models", "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
-    "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub",
+    "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
     packages: [argumentParser, log, httpClient] + nio)
 targets += [
     .executableTarget(

@@ -10,6 +10,11 @@ public enum EvaluationError: Error, Equatable, CustomStringConvertible {
     case notFinite(position: Int)
     case cacheTooSmall(blockCount: Int)
     case execution(ExecutionError)
+    /// A line of a file of questions.
+    case badQuestion(line: Int, reason: String)
+    case noQuestions
+    case questionTooLong(number: Int, tokenCount: Int, contextLength: Int)
+    case questionTooShort(number: Int)
 
     public var description: String {
         switch self {
@@ -25,6 +30,16 @@ public enum EvaluationError: Error, Equatable, CustomStringConvertible {
                 + "(--kv-cache-memory-bytes), or take fewer or shorter prompts."
         case .execution(let error):
             "\(error)"
+        case .badQuestion(let line, let reason):
+            "Line \(line) of the questions cannot be used: \(reason)."
+        case .noQuestions:
+            "The file of questions has none; write one on each line: "
+                + #"{"question": "…", "choices": ["…", "…"], "answer": 0}."#
+        case .questionTooLong(let number, let tokenCount, let contextLength):
+            "Question \(number) has \(tokenCount) tokens with an answer, more than a context of \(contextLength); "
+                + "take a larger --context-length."
+        case .questionTooShort(let number):
+            "Question \(number) has no token before its answer."
         }
     }
 }

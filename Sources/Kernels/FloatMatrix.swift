@@ -8,7 +8,7 @@
 public struct FloatMatrix: @unchecked Sendable {
     public let rowCount: Int
     public let columnCount: Int
-    let base: UnsafeMutablePointer<Float>
+    @usableFromInline let base: UnsafeMutablePointer<Float>
 
     init(base: UnsafeMutablePointer<Float>, rowCount: Int, columnCount: Int) {
         self.base = base
@@ -37,6 +37,18 @@ public struct FloatMatrix: @unchecked Sendable {
             precondition(column >= 0 && column < columnCount, "column out of range")
             self.row(row)[column] = newValue
         }
+    }
+
+    /// Calls `body` with row `index`, shape [columnCount], which may be overwritten.
+    @inlinable
+    public func withRow<Result, Failure: Error>(
+        _ index: Int, _ body: (inout MutableSpan<Float>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        precondition(index >= 0 && index < rowCount, "row out of range")
+        // The arena that owns the row outlives the call, by the contract of views.
+        let elements = UnsafeMutableBufferPointer(start: base + index * columnCount, count: columnCount)
+        var row = MutableSpan(_unsafeElements: elements)
+        return try body(&row)
     }
 
     public func copyRow(_ index: Int, to destination: Int, of other: FloatMatrix) {

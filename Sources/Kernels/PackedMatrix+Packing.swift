@@ -19,6 +19,13 @@ public struct MatrixSource {
         self.rowCount = rowCount
         self.rowOrder = rowOrder
     }
+
+    /// The rows of a matrix in an arena, which must outlive this value.
+    public init(_ values: FloatMatrix) {
+        self.init(
+            bytes: UnsafeRawBufferPointer(start: values.row(0), count: values.rowCount * values.columnCount * 4),
+            format: .float32, rowCount: values.rowCount)
+    }
 }
 
 extension PackedMatrix {

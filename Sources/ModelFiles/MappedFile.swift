@@ -51,7 +51,7 @@ public final class MappedFile: Sendable {
         return status.st_mode & S_IFMT == S_IFDIR ? .folder : .other
     }
 
-    private static func lastError() -> String {
+    static func lastError() -> String {
         strerror(errno).map { String(cString: $0) } ?? "error \(errno)"
     }
 

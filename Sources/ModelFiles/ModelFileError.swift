@@ -5,6 +5,9 @@ public import JSON
 /// What is wrong with a model's files. Names that come from a file are shown quoted and shortened.
 public enum ModelFileError: Error, Equatable, Sendable, CustomStringConvertible {
     case cannotRead(file: String, reason: String)
+    case cannotWrite(file: String, reason: String)
+    /// What would be written is there already.
+    case alreadyThere(path: String)
     case notARegularFile(file: String)
     case emptyFile(file: String)
     case gitLFSPointer(file: String)
@@ -25,6 +28,10 @@ public enum ModelFileError: Error, Equatable, Sendable, CustomStringConvertible 
         switch self {
         case .cannotRead(let file, let reason):
             "\(file) cannot be read: \(reason)."
+        case .cannotWrite(let file, let reason):
+            "\(file) cannot be written: \(reason)."
+        case .alreadyThere(let path):
+            "\(path) is there already; remove it, or name another folder."
         case .notARegularFile(let file):
             "\(file) is not a regular file; name a GGUF file or a folder with config.json."
         case .emptyFile(let file):

@@ -29,10 +29,7 @@ struct Decoder {
         _ batch: ForwardBatch, plan: AttentionPlan, into logits: LogitsBuffer, _ worker: Worker
     ) {
         let rows = batch.rowCount
-        worker.stage(tiles: rows) { row in
-            weights.tokenEmbedding.copyRow(Int(batch.tokenIDs[row]), to: row, of: buffers.hidden)
-            if let scale = settings.embeddingScale { kernels.scale(buffers.hidden, row: row, by: scale) }
-        }
+        embed(batch, worker)
         for index in weights.layers.indices {
             attention(index, batch, plan, worker)
             feedForward(weights.layers[index], rows: rows, worker)
@@ -40,7 +37,14 @@ struct Decoder {
         outputHead(batch, into: logits, worker)
     }
 
-    private func attention(
+    func embed(_ batch: ForwardBatch, _ worker: Worker) {
+        worker.stage(tiles: batch.rowCount) { row in
+            weights.tokenEmbedding.copyRow(Int(batch.tokenIDs[row]), to: row, of: buffers.hidden)
+            if let scale = settings.embeddingScale { kernels.scale(buffers.hidden, row: row, by: scale) }
+        }
+    }
+
+    func attention(
         _ index: Int, _ batch: ForwardBatch, _ plan: AttentionPlan, _ worker: Worker
     ) {
         let layer = weights.layers[index], rows = batch.rowCount

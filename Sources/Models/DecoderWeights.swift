@@ -7,20 +7,20 @@ struct DecoderLayer {
     /// Shape [1, hiddenSize].
     let attentionNorm: FloatMatrix
     /// Q, K and V stacked: shape [(headCount + 2 keyValueHeadCount) × headSize, hiddenSize].
-    let queryKeyValue: PackedMatrix
+    var queryKeyValue: PackedMatrix
     /// Shape [1, rows of queryKeyValue].
     let queryKeyValueBias: FloatMatrix?
     /// Of the heads of Q, and of those of K: shape [1, headSize].
     let queryNorm: FloatMatrix?
     let keyNorm: FloatMatrix?
     /// Shape [hiddenSize, headCount × headSize].
-    let attentionOutput: PackedMatrix
+    var attentionOutput: PackedMatrix
     let attentionOutputBias: FloatMatrix?
     /// Of what attention adds to the residual stream, and of what the feed-forward part does: shape [1, hiddenSize].
     let attentionOutputNorm: FloatMatrix?
     let feedForwardOutputNorm: FloatMatrix?
     let feedForwardNorm: FloatMatrix
-    let feedForward: FeedForward
+    var feedForward: FeedForward
 }
 
 /// What follows attention in a layer.
@@ -32,10 +32,10 @@ enum FeedForward {
 /// A feed-forward part: down × (activation(gate × x) × (up × x)).
 struct GatedMatrices {
     /// Shape [intermediateSize, hiddenSize], as that of `up`.
-    let gate: PackedMatrix
-    let up: PackedMatrix
+    var gate: PackedMatrix
+    var up: PackedMatrix
     /// Shape [hiddenSize, intermediateSize].
-    let down: PackedMatrix
+    var down: PackedMatrix
 
     var all: [PackedMatrix] { [gate, up, down] }
 

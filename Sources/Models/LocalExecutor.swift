@@ -99,7 +99,7 @@ public final class LocalExecutor: Executor {
             headSize: configuration.headSize, blockSize: options.blockSize, type: options.cacheType)
     }
 
-    private static func check(
+    static func check(
         _ configuration: ModelConfiguration, _ options: LocalExecutorOptions, file: String
     ) throws(ModelError) {
         var widths = [

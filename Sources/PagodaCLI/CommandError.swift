@@ -11,6 +11,10 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case contradictsCheckpoint(quantization: String, model: String, found: String)
     case doesNotFit(MemoryPlan)
     case server(String)
+    case nothingToMeasure
+    /// A bound of `--fail-if` on what this run would not know.
+    case boundNotMeasured(String, need: String)
+    case otherVocabulary(model: String, reference: String, detail: String)
 
     var description: String {
         switch self {
@@ -31,6 +35,12 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
             plan.refusal
         case .server(let message):
             message
+        case .nothingToMeasure:
+            "Nothing to measure: give --text FILE, --choices builtin, or both."
+        case .boundNotMeasured(let bound, let need):
+            "--fail-if '\(bound)' needs \(need)."
+        case .otherVocabulary(let model, let reference, let detail):
+            "\(model) and \(reference) have different vocabularies (\(detail)): their logits cannot be compared."
         }
     }
 }

@@ -1,4 +1,5 @@
-// `pagoda eval`: how well a model predicts a text, and how far it is from its exact arithmetic.
+// `pagoda eval`: how well a model predicts a text and answers questions, how far it is from its reference, and whether
+// that is good enough.
 
 internal import ArgumentParser
 internal import Evaluation
@@ -16,12 +17,20 @@ internal import Tokenization
 /// each window's first where the model adds one, and the second half of each window scored.
 struct EvalCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "eval", abstract: "Measure a model's perplexity on a text, and its distance to exact arithmetic.")
+        commandName: "eval",
+        abstract: "Measure a model on a text and on questions, and its distance to a reference.",
+        discussion: """
+            Exits with 0, with \(boundBroken.rawValue) if a bound of --fail-if is broken, and with another code if it \
+            could not measure.
+            """)
+
+    /// Not what a wrong command line (64) or a model that cannot be read (1) exits with.
+    private static let boundBroken = ExitCode(2)
 
     @OptionGroup(title: "Model") var model: ModelOptions
 
     @Option(help: "The text: a file in UTF-8.")
-    var text: String
+    var text: String?
 
     @Option(help: "Tokens of a window; the second half of each window is scored.")
     var contextLength = 512
@@ -29,8 +38,28 @@ struct EvalCommand: AsyncParsableCommand {
     @Option(help: "Tokens of the text to use; by default all.")
     var maxTokens: HumanCount?
 
+    @Option(
+        help: """
+            Questions with answers to choose from: a file with one {"question": "…", "choices": ["…"], "answer": 0} on \
+            each line, or builtin for those that come with the program.
+            """)
+    var choices: String?
+
     @Flag(help: "Compare with the reference mode: weights dequantised exactly, arithmetic and KV cache in fp32.")
     var reference = false
+
+    @Option(help: "Compare with another checkpoint of the same vocabulary, such as the one this was quantised from.")
+    var referenceModel: String?
+
+    @Option(help: "Arithmetic of the reference: float32, or auto, which takes less memory.")
+    var referenceDtype = "float32"
+
+    @Option(
+        help: """
+            Exit with \(boundBroken.rawValue) if this holds, such as 'kl_mean>0.01' or 'choices<0.5'; may be repeated. \
+            Names: \(QualityMetric.allCases.map(\.rawValue).joined(separator: ", ")).
+            """)
+    var failIf: [String] = []
 
     @Option(help: "Write the result as JSON to this file; - is standard output.")
     var json: String?
@@ -41,21 +70,41 @@ struct EvalCommand: AsyncParsableCommand {
     func run() async throws {
         let output = JSONOutput(path: json)
         try output.check()
+        let bounds = try self.bounds()
+        let questions = try self.questions(for: bounds)
+        guard text != nil || questions != nil else { throw CommandError.nothingToMeasure }
         let located = try await model.locate()
+        let locatedReference = try await referenceOptions.locate()
         let plan = try plan(located, model, cache, memoryLimit: Machine.memoryBytes)
-        let referencePlan = try reference ? self.referencePlan(located, beside: plan) : nil
-        let windows = try windows(of: plan)
-        Console.report("loading \(plan.checkpoint.name)")
-        let evaluation = TextEvaluation(
-            try LocalExecutor(plan.checkpoint, options: plan.executor),
-            reference: try referencePlan.map { try LocalExecutor($0.checkpoint, options: $0.executor) })
-        let result = try evaluation.run(windows) { result in
-            let other = result.divergence.map { ", reference \(decimal($0.reference.value, places: 4))" } ?? ""
-            let perplexity = decimal(result.perplexity.value, places: 4)
-            Console.report("window \(result.windowCount) of \(windows.count): perplexity \(perplexity)\(other)")
+        let referencePlan = try comparesWithReference ? self.referencePlan(locatedReference, beside: plan) : nil
+        let encoder = try EvalEncoder(plan.checkpoint, root: plan.root)
+        if let referencePlan, referenceModel != nil {
+            try encoder.check(against: referencePlan, plan, prompts: questions?.map(\.prompt) ?? [])
         }
-        if !output.replacesText { Console.write(Self.text(of: result, windows)) }
-        try output.write(Self.json(of: result, windows, plan))
+        let windows = try text.map { try self.windows(ofFile: $0, encoder) }
+        Console.report("loading \(plan.checkpoint.name)")
+        let executor = try LocalExecutor(plan.checkpoint, options: plan.executor)
+        let reference = try referencePlan.map { try LocalExecutor($0.checkpoint, options: $0.executor) }
+        var report = EvalReport(plan: plan, reference: referencePlan, windows: windows)
+        if let windows {
+            report.text = try TextEvaluation(executor, reference: reference).run(windows) { result in
+                Console.report("window \(result.windowCount) of \(windows.count): \(EvalReport.progress(result))")
+            }
+        }
+        if let questions {
+            var line = ProgressLine()
+            report.choices = try ChoiceEvaluation(executor, reference: reference).run(
+                questions, contextLength: contextLength, encode: encoder.tokens(of:)
+            ) { result in
+                line.show(
+                    "question \(result.questionCount) of \(questions.count)",
+                    isLast: result.questionCount == questions.count)
+            }
+        }
+        report.check(bounds)
+        if !output.replacesText { Console.write(report.description) }
+        try output.write(report.json)
+        if !report.isPassed { throw Self.boundBroken }
     }
 
     // MARK: - Preparation
@@ -81,10 +130,10 @@ struct EvalCommand: AsyncParsableCommand {
         }
     }
 
-    /// The same model in exact arithmetic, in the memory that `plan` leaves.
+    /// The same model or another one in exact arithmetic, in the memory that `plan` leaves.
     private func referencePlan(_ located: LocatedModel, beside plan: LoadPlan) throws -> LoadPlan {
-        var model = model, cache = cache
-        model.dtype = "float32"
+        var model = referenceOptions, cache = cache
+        model.dtype = referenceDtype
         model.quantization = nil
         model.quantizeHead = "none"
         cache.kvCacheDtype = KVCacheType.float32.rawValue
@@ -94,71 +143,46 @@ struct EvalCommand: AsyncParsableCommand {
             memoryLimit: memory.limitBytes - memory.weightBytes - memory.activationBytes - memory.cacheBytes)
     }
 
-    private func windows(of plan: LoadPlan) throws -> TextWindows {
-        let tokenizer = try LoadedModel(checkpoint: plan.checkpoint, root: plan.root).tokenizer
-        let bosID = tokenizer.addsBOS ? tokenizer.specialTokens.bosID : nil
-        let content = try LocalFile.text(atPath: text, option: "text")
-        var tokenIDs = tokenizer.encode(content, addSpecialTokens: false, allowsSpecialTokens: false)
-        if let bosID { tokenIDs.insert(bosID, at: 0) }
+    private func windows(ofFile path: String, _ encoder: EvalEncoder) throws -> TextWindows {
+        var tokenIDs = encoder.tokens(of: try LocalFile.text(atPath: path, option: "text"))
         if let maxTokens { tokenIDs = Array(tokenIDs.prefix(try positive(maxTokens.value, option: "max-tokens"))) }
-        return try TextWindows(tokenIDs, contextLength: contextLength, bosID: bosID)
+        return try TextWindows(tokenIDs, contextLength: contextLength, bosID: encoder.bosID)
+    }
+}
+
+/// Texts → tokens as an evaluation wants them: a beginning-of-sequence token where the model adds one, and nothing
+/// special in the text.
+struct EvalEncoder {
+    private let tokenizer: Tokenizer
+    let bosID: TokenID?
+
+    /// - Parameter root: As the operator wrote it.
+    init(_ checkpoint: ModelCheckpoint, root: String) throws {
+        tokenizer = try LoadedModel(checkpoint: checkpoint, root: root).tokenizer
+        bosID = tokenizer.addsBOS ? tokenizer.specialTokens.bosID : nil
     }
 
-    // MARK: - Result
-
-    private static func text(of result: TextEvaluation.Result, _ windows: TextWindows) -> String {
-        let perplexity = result.perplexity
-        var text = """
-            perplexity \(described(perplexity)), \(perplexity.count) tokens scored in \(windows.count) windows of \
-            \(windows.contextLength)
-            time \(decimal(result.seconds, places: 2)) s for \(result.computedCount) tokens, \
-            \(decimal(Double(result.computedCount) / result.seconds, places: 1)) tokens/s
-
-            """
-        guard let divergence = result.divergence else { return text }
-        let summary = divergence.summary
-        text += """
-            reference perplexity \(described(divergence.reference)), ratio \
-            \(decimal(perplexity.value / divergence.reference.value, places: 5))
-            KL divergence: mean \(decimal(summary.mean, places: 6)), median \(decimal(summary.median, places: 6)), \
-            P99 \(decimal(summary.percentile99, places: 6)), maximum \(decimal(summary.maximum, places: 6))
-            top-1 agreement \(decimal(divergence.agreement * 100, places: 2)) %
-
-            """
-        return text
+    func tokens(of text: String) -> [TokenID] {
+        let tokens = tokenizer.encode(text, addSpecialTokens: false, allowsSpecialTokens: false)
+        return (bosID.map { [$0] } ?? []) + tokens
     }
 
-    private static func described(_ perplexity: Perplexity) -> String {
-        "\(decimal(perplexity.value, places: 4)) ± \(decimal(perplexity.standardError, places: 4))"
-    }
-
-    private static func json(of result: TextEvaluation.Result, _ windows: TextWindows, _ plan: LoadPlan) -> JSONValue {
-        var object = JSONObject()
-        object["model"] = .string(plan.checkpoint.name)
-        object["arithmetic"] = .string(plan.executor.computesInFloat32 ? "float32" : "auto")
-        object["kv_cache_dtype"] = .string(plan.executor.cacheType.rawValue)
-        object["instruction_set"] = .string(KernelSet(plan.executor.instructionSet).instructionSet.rawValue)
-        object["threads"] = .integer(Int64(plan.executor.threadCount))
-        object["context_length"] = .integer(Int64(windows.contextLength))
-        object["windows"] = .integer(Int64(windows.count))
-        object["tokens_scored"] = .integer(Int64(result.perplexity.count))
-        object["tokens_computed"] = .integer(Int64(result.computedCount))
-        object["seconds"] = .number(result.seconds)
-        object["tokens_per_second"] = .number(Double(result.computedCount) / result.seconds)
-        object["perplexity"] = .number(result.perplexity.value)
-        object["perplexity_standard_error"] = .number(result.perplexity.standardError)
-        guard let divergence = result.divergence else { return .object(object) }
-        let summary = divergence.summary
-        object["reference"] = [
-            "perplexity": .number(divergence.reference.value),
-            "perplexity_standard_error": .number(divergence.reference.standardError),
-            "perplexity_ratio": .number(result.perplexity.value / divergence.reference.value),
-            "kl_divergence": [
-                "mean": .number(summary.mean), "median": .number(summary.median),
-                "p99": .number(summary.percentile99), "maximum": .number(summary.maximum),
-            ],
-            "top_1_agreement": .number(divergence.agreement),
-        ]
-        return .object(object)
+    /// Refuses a reference whose logits are of other tokens.
+    func check(against reference: LoadPlan, _ plan: LoadPlan, prompts: [String]) throws {
+        let size = plan.checkpoint.configuration.vocabularySize
+        let otherSize = reference.checkpoint.configuration.vocabularySize
+        guard size == otherSize else {
+            throw CommandError.otherVocabulary(
+                model: plan.checkpoint.name, reference: reference.checkpoint.name,
+                detail: "\(size) and \(otherSize) tokens")
+        }
+        let other = try EvalEncoder(reference.checkpoint, root: reference.root)
+        for text in prompts + ["The quick brown fox — 0123456789 — jumps over\n\tthe lazy dog: déjà vu, 你好, {}[]()."] {
+            guard tokens(of: text) == other.tokens(of: text) else {
+                throw CommandError.otherVocabulary(
+                    model: plan.checkpoint.name, reference: reference.checkpoint.name,
+                    detail: "other tokens for \(text.debugDescription)")
+            }
+        }
     }
 }

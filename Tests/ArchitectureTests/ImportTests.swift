@@ -22,7 +22,8 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "Generation": (
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
-    "Evaluation": (["Models", "Kernels", "Tokenization", "Primitives"], []),
+    "Evaluation": (["Models", "Kernels", "Tokenization", "JSON", "Primitives"], []),
+    "Quantization": (["Models", "ModelFiles", "Kernels", "JSON", "Primitives"], []),
     "Access": (
         ["JSON", "CPlatform"], ["Crypto", "CryptoExtras", "Yams", "AsyncHTTPClient", "NIOCore", "NIOHTTP1"]
     ),
@@ -43,7 +44,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         [
             "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
             "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
-            "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub",
+            "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
     ),
     "pagoda": (["PagodaCLI"], []),

@@ -63,6 +63,31 @@ struct EvaluationEndToEndTests {
         #expect(result["reference"]?["top_1_agreement"] == 1.0 && result["reference"]?["perplexity_ratio"] == 1.0)
     }
 
+    @Test("bounds that hold are kept, one that is broken is an exit code of its own; questions are answered")
+    func bounds() throws {
+        let text = Self.root.appending(path: "docs/architecture.md").path
+        let fixed = [
+            "eval", try model(), "--text", text, "--context-length", "128", "--max-tokens", "256", "--choices",
+            "builtin",
+            "--reference-model", try model(), "--reference-dtype", "auto", "--json", "-",
+        ]
+        let kept = try pagoda(fixed + ["--fail-if", "kl_mean>0.02", "--fail-if", "choices<0.3"])
+        #expect(kept.status == 0)
+        let result = try JSONParser.parse(kept.output)
+        #expect(result["passed"] == true && result["bounds"]?.arrayValue?.count == 2)
+        let choices = try #require(result["choices"])
+        #expect(choices["questions"]?.integerValue ?? 0 >= 60)
+        let accuracy = try #require(choices["accuracy_normalised"]?.doubleValue)
+        // A guess is right in one of four.
+        #expect(accuracy > 0.4 && accuracy <= 1)
+        #expect(try #require(result["reference"]?["choices"]?["agreement"]?.doubleValue) > 0.9)
+        let broken = try pagoda(fixed + ["--fail-if", "kl_mean>0.02", "--fail-if", "perplexity>1.5"])
+        #expect(broken.status == 2)
+        let bounds = try #require(JSONParser.parse(broken.output)["bounds"]?.arrayValue)
+        #expect(bounds.map { $0["broken"]?.boolValue } == [false, true])
+        #expect(try pagoda(["eval", try model(), "--text", "/nowhere"]).status == 1)
+    }
+
     @Test("bits are the same however prompts are batched")
     func determinism() throws {
         let file = FileManager.default.temporaryDirectory.appending(path: "prompts-\(UUID().uuidString).txt")
