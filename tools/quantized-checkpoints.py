@@ -4,8 +4,8 @@
 
 A LAYOUT is auto_gptq, auto_awq or llm_compressor (compressed-tensors), a group size and sym or asym, such as
 auto_gptq-64-sym; five of them by default. Each lands in PAGODA_CACHE/quantized/NAME-LAYOUT (~/.cache/pagoda), rounded to
-nearest, and takes a minute or two. Needs torch, transformers, gguf and auto-round (0.16.1 was used). Afterwards
-tools/quantized-reference.py writes the logits that Tests/ModelsTests compare with.
+nearest without a search for scales, and takes a minute or two. Needs torch, transformers, gguf and auto-round (0.16.1 was
+used). Afterwards tools/quantized-reference.py writes the logits that Tests/ModelsTests compare with.
 """
 import os, shutil, sys
 import torch
@@ -38,7 +38,7 @@ def quantise(source, target, layout):
     model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
     ids = tokenizer(TEXT, return_tensors="pt").input_ids[0]
     samples = [ids[i:i + 256].unsqueeze(0) for i in range(0, len(ids) - 256, 256)]
-    rounding = AutoRound(model, tokenizer, bits=4, group_size=int(group), sym=symmetry == "sym", iters=0,
+    rounding = AutoRound(model, tokenizer, bits=4, group_size=int(group), sym=symmetry == "sym", iters=0, disable_opt_rtn=True,
                          dataset=samples, seqlen=256, nsamples=len(samples), batch_size=4, device_map="cpu")
     rounding.quantize_and_save(target + ".part", format=kind)
     # The program makes a folder of its own in the one it is given.

@@ -38,6 +38,13 @@ extension KernelSet {
         precondition(bias.columnCount <= matrix.columnCount && bias.columnCount % 8 == 0, "bias of another size")
         functions.add(bias.row(0), Int32(bias.columnCount), matrix.row(row))
     }
+
+    /// matrix[row, i] *= factor for the first `columnCount` columns, a multiple of 8.
+    public func scale(_ matrix: FloatMatrix, row: Int, columnCount: Int, by factor: Float) {
+        precondition(
+            columnCount >= 0 && columnCount <= matrix.columnCount && columnCount % 8 == 0, "columns out of range")
+        functions.scale(factor, Int32(columnCount), matrix.row(row))
+    }
 }
 
 /// Cosines and sines of rotary position embedding for each position, shape [positions, rotaryDimensions / 2] each.

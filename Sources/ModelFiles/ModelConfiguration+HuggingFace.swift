@@ -8,6 +8,10 @@ extension ModelConfiguration {
         var file = file
         let architecture = try Self.architecture(file)
         file.architecture = architecture
+        if architecture == Self.qwenName {
+            self = try Self.qwen(file)
+            return
+        }
         func size(_ key: String, _ range: ClosedRange<Int>) throws(ModelFileError) -> Int {
             try file.require(key, try file.integer(key, in: range))
         }
@@ -31,11 +35,13 @@ extension ModelConfiguration {
         self.headSize = headSize
         vocabularySize = vocabulary
         contextLength = rope.contextLength
+        defaultContextLength = rope.contextLength
         normEpsilon = Float(try file.number("rms_norm_eps", in: ConfigurationLimits.epsilon) ?? 1e-6)
         hiddenActivation = try file.string("hidden_act") ?? "silu"
         ropeTheta = rope.theta
         ropeScaling = rope.scaling
         rotaryDimensions = Int(Double(headSize) * rotaryShare)
+        logNLength = nil
         ropeFrequencyDivisors = nil
         let hasHead = weights.tensorNames.contains { $0.hasPrefix("lm_head.") }
         tiesEmbeddings = try file.bool("tie_word_embeddings") ?? !hasHead

@@ -7,6 +7,8 @@ public enum RopeScaling: Sendable, Equatable {
     case llama3(
         factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContextLength: Int)
     case yarn(Yarn)
+    /// The base grows with the prompt beyond the trained length (first-generation Qwen); see `variant(promptLength:)`.
+    case dynamicNTK(trainedLength: Int)
     /// A kind that readers know only by name.
     case unsupported(String)
 
@@ -30,6 +32,20 @@ public enum RopeScaling: Sendable, Equatable {
             self.attentionFactor = attentionFactor
         }
     }
+
+    /// Which of its frequencies a sequence with a prompt of `promptLength` tokens has, from first to last token: 0 up
+    /// to the trained length, then one more for each doubling. Always 0 where the prompt's length plays no part.
+    ///
+    /// Keys of different variants can't be shared: whoever keeps them beyond their sequence must keep them apart.
+    public func variant(promptLength: Int) -> Int {
+        guard case .dynamicNTK(let trainedLength) = self else { return 0 }
+        var variant = 0, length = trainedLength
+        while length < promptLength {
+            variant += 1
+            length *= 2
+        }
+        return variant
+    }
 }
 
 /// What a checkpoint says about its decoder. Sizes have been checked to be positive and sane, head counts to divide.
@@ -47,12 +63,17 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var vocabularySize: Int
     /// Positions the model supports, with its scaling.
     public var contextLength: Int
+    /// Positions it is run with unless asked otherwise; at most `contextLength`.
+    public var defaultContextLength: Int
     public var normEpsilon: Float
     public var hiddenActivation: String
     public var ropeTheta: Double
     public var ropeScaling: RopeScaling
     /// Leading dimensions of each head that are rotated.
     public var rotaryDimensions: Int
+    /// LogN attention: from position n on, n as given here, a query is multiplied by the logarithm to base n of the
+    /// number of tokens up to and with it. Nil: none.
+    public var logNLength: Int?
     /// The tensor of divisors of the rotary frequencies, f32 [rotaryDimensions / 2], where GGUF gives the scaling so.
     public var ropeFrequencyDivisors: String?
     /// Whether the output head is the embedding.

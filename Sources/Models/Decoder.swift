@@ -11,7 +11,7 @@ struct Decoder {
     let configuration: ModelConfiguration
     let weights: DecoderWeights
     let buffers: DecoderBuffers
-    let rotary: RotaryTable
+    let rotary: RotaryTables
     let cache: KVCacheStorage
     let kernels: KernelSet
     let workerCount: Int
@@ -44,7 +44,9 @@ struct Decoder {
         layer.queryKeyValue.multiply(
             buffers.normed, tokenCount: rows, into: buffers.queryKeyValue, kernels, worker, workerCount: workerCount)
         worker.stage(tiles: rows) { row in
-            placeInCache(layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row])
+            placeInCache(
+                layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row],
+                rotary: rotary[plan.rotaryVariant(ofRow: row)])
         }
         // Heads can be quantised where they are computed, unless a group has columns of several tasks.
         let isEachTasks = headGroupsFillGroups && !layer.attentionOutput.permutesColumns
@@ -83,12 +85,17 @@ struct Decoder {
     }
 
     /// Adds the biases, rotates Q and K to their position, and writes K and V to their slot.
-    private func placeInCache(_ layer: DecoderLayer, _ index: Int, row: Int, position: Int32, slot: Int32) {
+    private func placeInCache(
+        _ layer: DecoderLayer, _ index: Int, row: Int, position: Int32, slot: Int32, rotary: RotaryTable
+    ) {
         if let bias = layer.queryKeyValueBias { kernels.add(bias, to: buffers.queryKeyValue, row: row) }
         kernels.rotate(
             buffers.queryKeyValue, row: row, firstColumn: 0,
             headCount: configuration.headCount + configuration.keyValueHeadCount, headSize: headSize, table: rotary,
             position: Int(position))
+        if let factor = configuration.logNFactor(position: Int(position)) {
+            kernels.scale(buffers.queryKeyValue, row: row, columnCount: queryWidth, by: factor)
+        }
         cache.store(
             layer: index, slot: Int(slot), from: buffers.queryKeyValue, row: row, keyColumn: queryWidth,
             valueColumn: queryWidth + keyWidth, kernels)

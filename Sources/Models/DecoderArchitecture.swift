@@ -10,6 +10,8 @@ public struct DecoderArchitecture: Sendable {
     let ggufNames: [String]
     /// Whether Q, K and V always have biases. Other families may have them; then the tensors are there.
     let requiresQueryKeyValueBias: Bool
+    /// What its folders call their tensors.
+    var naming = TensorNames.Convention.llama
     /// GGUF writers reorder the rows of Q and K of this family, so that rotation pairs neighbours instead of halves.
     let ggufInterleavesRotaryRows: Bool
 
@@ -21,7 +23,12 @@ public struct DecoderArchitecture: Sendable {
         huggingFaceNames: ["Qwen2ForCausalLM"], ggufNames: ["qwen2"],
         requiresQueryKeyValueBias: true, ggufInterleavesRotaryRows: false)
 
-    public static let supported = [llama, qwen2]
+    /// The first generation. Its Q, K and V are one tensor.
+    public static let qwen = DecoderArchitecture(
+        huggingFaceNames: ["QWenLMHeadModel"], ggufNames: [], requiresQueryKeyValueBias: true, naming: .qwen,
+        ggufInterleavesRotaryRows: false)
+
+    public static let supported = [llama, qwen2, qwen]
 
     /// The family that calls itself `name` in a checkpoint of either format.
     public static func named(_ name: String) throws(ModelError) -> DecoderArchitecture {

@@ -23,7 +23,7 @@ extension DecoderWeights {
     ) throws {
         let loader = WeightLoader(
             checkpoint: checkpoint, architecture: architecture, asFloat32: options.asFloat32,
-            rounding: options.rounding, arena: arena, pool: pool)
+            rounding: options.rounding, arena: arena, pool: pool, names: TensorNames(checkpoint))
         let configuration = checkpoint.configuration
         let hidden = configuration.hiddenSize, vocabulary = configuration.vocabularySize
         let hasHead = loader.hasWeights(.outputHead)
@@ -44,6 +44,6 @@ extension DecoderWeights {
             isTied
             ? tokenEmbedding
             : try loader.matrix(.outputHead, rows: vocabulary, columns: hidden, rounding: options.headRounding)
-        rotary = try RotaryFrequencies(configuration, divisors: loader.rotaryDivisors())
+        rotaryDivisors = try loader.rotaryDivisors()
     }
 }

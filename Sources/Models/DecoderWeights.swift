@@ -29,5 +29,6 @@ struct DecoderWeights {
     let outputNorm: FloatMatrix
     /// The token embedding itself where the two are tied.
     let outputHead: PackedMatrix
-    let rotary: RotaryFrequencies
+    /// Of the rotary frequencies; see `RotaryFrequencies`.
+    let rotaryDivisors: [Float]?
 }

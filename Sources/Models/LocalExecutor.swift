@@ -73,16 +73,15 @@ public final class LocalExecutor: Executor {
         let groupSize = configuration.headCount / configuration.keyValueHeadCount
         let partialCount = AttentionPlan.partialCount(
             maximumLength: options.maximumModelLength, groupSize: groupSize, workerCount: pool.workerCount)
-        plan = AttentionPlan(
-            keyValueHeadCount: configuration.keyValueHeadCount, groupSize: groupSize, workerCount: pool.workerCount,
-            partialCapacity: partialCount)
+        plan = AttentionPlan(configuration, workerCount: pool.workerCount, partialCapacity: partialCount)
         decoder = Decoder(
             configuration: configuration, weights: weights,
             buffers: try DecoderBuffers(
                 configuration, rows: options.maximumRows, logitRows: options.maximumLogitRows,
                 scratchSize: cache.attentionScratch(groupSize: groupSize), partialCount: partialCount,
                 workerCount: pool.workerCount, in: arena),
-            rotary: try weights.rotary.table(positions: options.maximumModelLength, in: arena),
+            rotary: try RotaryTables(
+                configuration, divisors: weights.rotaryDivisors, positions: options.maximumModelLength, in: arena),
             cache: cache, kernels: kernels, workerCount: pool.workerCount)
     }
 
@@ -155,6 +154,7 @@ public final class LocalExecutor: Executor {
             try require(
                 sequence.rowCount > 0 && sequence.firstRow >= 0 && Int(sequence.firstRow + sequence.rowCount) <= rows
                     && sequence.contextLength >= sequence.rowCount && sequence.contextLength <= maximumModelLength
+                    && sequence.promptLength > 0 && sequence.promptLength <= maximumModelLength
                     && sequence.blockTableOffset >= 0
                     && Int(sequence.blockTableOffset) + blocks <= batch.blockTables.count, "sequence out of range")
         }

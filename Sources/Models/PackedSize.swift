@@ -6,12 +6,10 @@ public import ModelFiles
 extension LocalExecutor {
     /// About how many bytes the packed weights of `checkpoint` take under `options`, from names and shapes alone.
     public static func weightBytes(of checkpoint: ModelCheckpoint, _ options: LocalExecutorOptions) -> Int {
-        let names = TensorNames(format: checkpoint.format)
+        let names = TensorNames(checkpoint)
         let roles = (0..<checkpoint.configuration.layerCount).flatMap { layer -> [TensorRole] in
-            [
-                .query(layer: layer), .key(layer: layer), .value(layer: layer), .attentionOutput(layer: layer),
-                .gate(layer: layer), .up(layer: layer), .down(layer: layer),
-            ]
+            names.queryKeyValue(layer: layer)
+                + [.attentionOutput(layer: layer), .gate(layer: layer), .up(layer: layer), .down(layer: layer)]
         }
         let layers = Set(roles.map(names.weight))
         let hasHead = checkpoint.weights.tensorNames.contains { $0.hasPrefix(names.module(.outputHead) + ".") }

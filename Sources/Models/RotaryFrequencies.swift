@@ -17,14 +17,22 @@ public struct RotaryFrequencies: Sendable, Equatable {
     public private(set) var inverse: [Float]
     public private(set) var amplitude: Float = 1
 
-    /// - Parameter divisors: Of each frequency, where a checkpoint gives them as a tensor (GGUF's `rope_freqs`).
-    public init(_ configuration: ModelConfiguration, divisors: [Float]?) throws(ModelError) {
-        let dimensions = configuration.rotaryDimensions, base = Float(configuration.ropeTheta)
+    /// - Parameters:
+    ///   - divisors: Of each frequency, where a checkpoint gives them as a tensor (GGUF's `rope_freqs`).
+    ///   - variant: See `RopeScaling.variant(promptLength:)`.
+    public init(_ configuration: ModelConfiguration, divisors: [Float]?, variant: Int = 0) throws(ModelError) {
+        let dimensions = configuration.rotaryDimensions
+        var base = Float(configuration.ropeTheta)
+        if case .dynamicNTK = configuration.ropeScaling {
+            // NTK-aware scaling by 1, 3, 7, … (QWenModel.get_ntk_alpha), in the precision of its Python.
+            let factor = Double(2 << variant) - 1, size = Double(dimensions)
+            base = Float(configuration.ropeTheta * pow(factor, size / (size - 2)))
+        }
         let exponents = stride(from: 0, to: dimensions, by: 2).map { Float($0) / Float(dimensions) }
         let frequencies = exponents.map { powf(base, $0) }
         inverse = frequencies.map { 1 / $0 }
         switch configuration.ropeScaling {
-        case .none:
+        case .none, .dynamicNTK:
             break
         case .linear(let factor):
             inverse = inverse.map { $0 / Float(factor) }
@@ -85,5 +93,30 @@ public struct RotaryFrequencies: Sendable, Equatable {
             }
         }
         return table
+    }
+}
+
+/// The tables of every variant that sequences of a length may have.
+struct RotaryTables {
+    private let tables: [RotaryTable]
+
+    /// - Parameter positions: The longest sequence.
+    init(
+        _ configuration: ModelConfiguration, divisors: [Float]?, positions: Int, in arena: Arena
+    ) throws {
+        tables = try (0...configuration.ropeScaling.variant(promptLength: positions)).map { variant in
+            try RotaryFrequencies(configuration, divisors: divisors, variant: variant)
+                .table(positions: positions, in: arena)
+        }
+    }
+
+    subscript(variant: Int) -> RotaryTable { tables[variant] }
+}
+
+extension ModelConfiguration {
+    /// What a query at `position` is multiplied with; nil: nothing.
+    func logNFactor(position: Int) -> Float? {
+        guard let logNLength, position >= logNLength else { return nil }
+        return Float(log(Double(position + 1)) / log(Double(logNLength)))
     }
 }

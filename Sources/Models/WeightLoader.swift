@@ -11,8 +11,7 @@ struct WeightLoader {
     let rounding: RoundedForm?
     let arena: Arena
     let pool: WorkerPool
-
-    var names: TensorNames { TensorNames(format: checkpoint.format) }
+    let names: TensorNames
     private var configuration: ModelConfiguration { checkpoint.configuration }
     var fileName: String { checkpoint.weights.fileName }
 
@@ -24,9 +23,9 @@ struct WeightLoader {
         let hidden = configuration.hiddenSize, inner = configuration.intermediateSize
         let queryRows = configuration.headCount * configuration.headSize
         let keyRows = configuration.keyValueHeadCount * configuration.headSize
-        let stacked: [(TensorRole, Int)] = [
-            (.query(layer: layer), queryRows), (.key(layer: layer), keyRows), (.value(layer: layer), keyRows),
-        ]
+        let parts = names.queryKeyValue(layer: layer)
+        let sizes = parts.count == 1 ? [queryRows + 2 * keyRows] : [queryRows, keyRows, keyRows]
+        let stacked = zip(parts, sizes).map { (role: $0, rows: $1) }
         try checkHasNoBias([.gate(layer: layer), .up(layer: layer)], size: inner)
         try checkHasNoBias([.down(layer: layer)], size: hidden)
         let gate = try matrix(.gate(layer: layer), rows: inner, columns: hidden, rounding: rounding)

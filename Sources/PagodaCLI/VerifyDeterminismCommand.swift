@@ -92,7 +92,7 @@ struct VerifyDeterminismCommand: ParsableCommand {
     private func loadPrompts(decoded: Int) throws -> [DeterminismPrompt] {
         let root = try model.path()
         let checkpoint = try ModelCheckpoint.open(path: root)
-        let longest = try model.maximumLength(contextLength: checkpoint.configuration.contextLength)
+        let longest = try model.maximumLength(checkpoint.configuration)
         guard decoded < longest else {
             throw CommandError.invalidOption(
                 name: "tokens", value: "\(decoded)", allowed: "less than the model's context of \(longest)")

@@ -6,7 +6,7 @@ import Models
 import Primitives
 import Testing
 
-/// Checkpoints of tools/quantized-golden.py, with Transformers' logits of the dequantised weights.
+/// Checkpoints of tools/quantized-golden.py and qwen-golden.py, with PyTorch's logits of the dequantised weights.
 private enum Quantized {
     static let folder = Golden.folder.appending(path: "quantized")
 
@@ -19,7 +19,7 @@ private enum Quantized {
         "gptq-act-order": 5, "gptq-act-order-of-each": 14, "gptq-dynamic-sharded": 7, "gptq-head": 4.5,
         // The attention's output is left out of it.
         "awq-g32": 7, "ct-w4a16-g32": 4.5, "ct-w4a16-g32-asymmetric": 5, "ct-w4a16-channel": 4.5,
-        "ct-w4a16-act-order": 4.5, "ct-w8a8": 11, "ct-w8a8-asymmetric": 9,
+        "ct-w4a16-act-order": 4.5, "ct-w8a8": 11, "ct-w8a8-asymmetric": 9, "qwen-gptq-4bit-g32": 4.5,
     ]
 
     /// Folders of other programs, made by tools/quantized-checkpoints.py and tools/quantized-reference.py.

@@ -1,4 +1,4 @@
-// Row operations: norm, quantisation, rotation, gate, addition.
+// Row operations: norm, quantisation, rotation, gate, addition, scaling.
 
 #include <math.h>
 #include <stdlib.h>
@@ -133,8 +133,8 @@ static void check_rotate(void) {
     end_group();
 }
 
-static void check_gate_and_add(void) {
-    begin_group("rows: gate and addition");
+static void check_gate_add_scale(void) {
+    begin_group("rows: gate, addition, scaling");
     int count;
     const struct variant *all = variants(&count);
     struct random random = random_from(203);
@@ -142,25 +142,32 @@ static void check_gate_and_add(void) {
     for (size_t i = 0; i < 4 * 3; i++) {
         static const int32_t sizes[] = {8, 24, SIZE};
         const int32_t size = sizes[i % 3];
-        float gate[SIZE], up[SIZE], gated[SIZE], added[SIZE], out[SIZE];
+        float gate[SIZE], up[SIZE], gated[SIZE], added[SIZE], scaled[SIZE], out[SIZE];
         random_floats(&random, gate, SIZE, factors[i / 3]);
         random_floats(&random, up, SIZE, 2);
         memcpy(gated, gate, sizeof gate);
         memcpy(added, gate, sizeof gate);
+        memcpy(scaled, gate, sizeof gate);
         pg_gate_silu_portable(gated, up, size);
         pg_add_portable(up, size, added);
+        pg_scale_portable(up[0], size, scaled);
         digest(gated, sizeof gated);
         digest(added, sizeof added);
+        digest(scaled, sizeof scaled);
         for (int32_t k = 0; k < SIZE; k++) {
             const double value = k < size ? gate[k] / (1 + exp(-(double)gate[k])) * up[k] : gate[k];
             check(fabs(gated[k] - value) <= 1e-6 * fabs(value) + 1e-34, "silu of %g: %g, not %g", gate[k], gated[k],
                   value);
             check(added[k] == (k < size ? gate[k] + up[k] : gate[k]), "addition");
+            check(scaled[k] == (k < size ? gate[k] * up[0] : gate[k]), "scaling");
         }
         for (int v = 0; v < count; v++) {
             memcpy(out, gate, sizeof out);
             all[v].kernels.gate_silu(out, up, size);
             check_bytes(out, gated, sizeof out, "%s: gate, size %d", all[v].name, size);
+            memcpy(out, gate, sizeof out);
+            all[v].kernels.scale(up[0], size, out);
+            check_bytes(out, scaled, sizeof out, "%s: scaling, size %d", all[v].name, size);
             memcpy(out, gate, sizeof out);
             all[v].kernels.add(up, size, out);
             check_bytes(out, added, sizeof out, "%s: addition, size %d", all[v].name, size);
@@ -173,5 +180,5 @@ void check_rows(void) {
     check_norm();
     check_quantize();
     check_rotate();
-    check_gate_and_add();
+    check_gate_add_scale();
 }

@@ -14,6 +14,7 @@ struct pg_kernels {
     pg_rotate_function *_Nonnull rotate;
     pg_gate_silu_function *_Nonnull gate_silu;
     pg_add_function *_Nonnull add;
+    pg_scale_function *_Nonnull scale;
     pg_attend_function *_Nonnull attend;
     pg_merge_parts_function *_Nonnull merge_parts;
     pg_cache_store_function *_Nonnull cache_store;
