@@ -7,7 +7,7 @@ auto_gptq-64-sym; five of them by default. Each lands in PAGODA_CACHE/quantized/
 nearest without a search for scales, and takes a minute or two. Needs torch, transformers, gguf and auto-round (0.16.1 was
 used). Afterwards tools/quantized-reference.py writes the logits that Tests/ModelsTests compare with.
 """
-import os, shutil, sys
+import json, os, shutil, sys
 import torch
 from auto_round import AutoRound
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -23,12 +23,16 @@ def plain_folder(path, name):
     if not os.path.exists(os.path.join(folder, "config.json")):
         source, file = os.path.split(os.path.abspath(path))
         model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.bfloat16)
-        # Its weights are plain numbers by now.
         model.hf_quantizer = None
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(source, gguf_file=file).save_pretrained(folder)
+        # Its weights are plain numbers by now.
+        path = os.path.join(folder, "config.json")
+        with open(path) as config:
+            values = json.load(config)
+        values.pop("quantization_config", None)
+        with open(path, "w") as config:
+            json.dump(values, config, indent=2)
     return folder
 
 

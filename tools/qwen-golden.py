@@ -127,6 +127,13 @@ def small_vocabulary():
     return "".join(f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(tokens))
 
 
+def write_configuration(folder, config):
+    write_text(folder, "config.json", json.dumps(config, indent=1) + "\n")
+    write_text(folder, "generation_config.json", json.dumps(GENERATION, indent=1) + "\n")
+    write_text(folder, "tokenizer_config.json", json.dumps({"model_max_length": 24, "tokenizer_class": "QWenTokenizer"}) + "\n")
+    write_text(folder, "qwen.tiktoken", small_vocabulary())
+
+
 @torch.no_grad()
 def plain():
     torch.manual_seed(7)
@@ -134,10 +141,7 @@ def plain():
     folder = os.path.join(FIXTURES, "qwen")
     os.makedirs(folder, exist_ok=True)
     save_file(tensors, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
-    write_text(folder, "config.json", json.dumps(CONFIG, indent=1) + "\n")
-    write_text(folder, "generation_config.json", json.dumps(GENERATION, indent=1) + "\n")
-    write_text(folder, "tokenizer_config.json", json.dumps({"model_max_length": 24, "tokenizer_class": "QWenTokenizer"}) + "\n")
-    write_text(folder, "qwen.tiktoken", small_vocabulary())
+    write_configuration(folder, CONFIG)
     cases, floats = [], []
     for prompt, more in CASES:
         ids = torch.randint(0, CONFIG["vocab_size"], (prompt + more,)).tolist()
@@ -157,7 +161,7 @@ def gptq():
     layouts = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(layouts)
     torch.manual_seed(8)
-    config = CONFIG | {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 1, "vocab_size": 64}
+    config = CONFIG | {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 1}
     tensors = {name: tensor.half().float() for name, tensor in random_tensors(config).items()}
     stored = {name: tensor.half() for name, tensor in tensors.items()}
     for name in list(tensors):
@@ -174,7 +178,7 @@ def gptq():
     os.makedirs(folder, exist_ok=True)
     stored = {name: tensor.contiguous() for name, tensor in stored.items()}
     save_file(stored, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
-    write_text(folder, "config.json", json.dumps(config, indent=1) + "\n")
+    write_configuration(folder, config)
     scheme = {"bits": 4, "group_size": 32, "damp_percent": 0.01, "desc_act": False, "static_groups": False, "sym": True,
               "true_sequential": True, "model_name_or_path": None, "model_file_base_name": "model"}
     write_text(folder, "quantize_config.json", json.dumps(scheme, indent=1) + "\n")

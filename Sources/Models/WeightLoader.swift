@@ -78,12 +78,18 @@ struct WeightLoader {
                     packing: sources, columnCount: columns, asFloat32: asFloat32, sharingInputOf: other, in: arena,
                     purpose: purpose, pool: pool)
             }
+            // Embeddings and heads are too large for file and panels to be in memory together.
+            let packed: (Range<Int>) -> Void = { rows in
+                if tensors.count == 1 { tensors[0].releasePages(rows: rows) }
+            }
             if let rounding, !asFloat32, columns % 32 == 0, tensors.allSatisfy({ $0.elementType.blockElements == 1 }) {
                 return try PackedMatrix(
-                    rounding: stored, to: rounding, columnCount: columns, in: arena, purpose: purpose, pool: pool)
+                    rounding: stored, to: rounding, columnCount: columns, in: arena, purpose: purpose, pool: pool,
+                    packed: packed)
             }
             return try PackedMatrix(
-                packing: stored, columnCount: columns, asFloat32: asFloat32, in: arena, purpose: purpose, pool: pool)
+                packing: stored, columnCount: columns, asFloat32: asFloat32, in: arena, purpose: purpose, pool: pool,
+                packed: packed)
         }
     }
 
@@ -159,6 +165,7 @@ struct WeightLoader {
         _ tensor: TensorView, size: Int, into out: FloatMatrix, at column: Int, order: (Int) -> Int = { $0 }
     ) throws {
         try check(tensor, shape: [size])
+        defer { tensor.releasePages() }
         let format = try storageFormat(tensor)
         try tensor.withUnsafeBytes { bytes in
             let values = Dequantize.decode(bytes, format: format, elementCount: size)

@@ -21,15 +21,18 @@ final class RunningServer: @unchecked Sendable {
     private let log: URL
 
     /// Starts the default model and waits until it is ready.
-    init(_ options: [String] = []) async throws {
+    convenience init(_ options: [String] = []) async throws {
+        try await self.init(model: [TestFiles.model(), "--max-model-len", "2048"], options)
+    }
+
+    /// Starts the model that the arguments of `serve` say.
+    init(model: [String], _ options: [String]) async throws {
         port = Self.freePort()
         log = FileManager.default.temporaryDirectory.appending(path: "pagoda-\(port).log")
         _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         process = Process()
         process.executableURL = URL(filePath: try TestFiles.binary())
-        process.arguments =
-            ["serve", try TestFiles.model(), "--host", "127.0.0.1", "--port", "\(port)", "--max-model-len", "2048"]
-            + options
+        process.arguments = ["serve", "--host", "127.0.0.1", "--port", "\(port)"] + model + options
         process.standardError = try FileHandle(forWritingTo: log)
         try process.run()
         let deadline = ContinuousClock.now + .seconds(60)
