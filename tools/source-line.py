@@ -61,7 +61,7 @@ try:
     print(json.dumps({
         "ready_s": round(ready, 1), "answer_s": round(answered, 1), "decode_tokens_per_s": round(63 / (times[-1] - times[0]), 2),
         "peak_while_loading_mib": round(loaded["VmHWM"]), "peak_mib": round(peak["VmHWM"]), "anonymous_mib": round(peak["RssAnon"]),
-        "file_mib": round(peak["RssFile"]), "weights_mib": re.search(r"(\d+ [MG]iB) of weights", "".join(log)).group(1),
+        "file_mib": round(peak["RssFile"]), "weights_mib": re.search(r"(\d+ [MG]iB) of packed weights", "".join(log)).group(1),
         "tokens": int(metric("vllm:prompt_tokens_total") + metric("vllm:generation_tokens_total"))}, indent=1))
 finally:
     server.send_signal(signal.SIGTERM)
