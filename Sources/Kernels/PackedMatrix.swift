@@ -157,8 +157,8 @@ public struct PackedMatrix: @unchecked Sendable {
 
     private var panelCount: Int { parts.reduce(0) { $0 + $1.panelCount } }
 
-    /// gated = silu(gate × activations) × (up × activations), as one stage of the job: tiles of the same rows of both
-    /// matrices, gated while they are in the cache.
+    /// gated = activation(gate × activations) × (up × activations), as one stage of the job: tiles of the same rows of
+    /// both matrices, gated while they are in the cache.
     ///
     /// - Parameters:
     ///   - gate, up: Shape [width, columns of `activations`], each of one part.
@@ -167,8 +167,8 @@ public struct PackedMatrix: @unchecked Sendable {
     ///   - scratch: Shape [at least tokenCount, width].
     public static func multiplyGated(
         gate: PackedMatrix, up: PackedMatrix, _ activations: ActivationRows, tokenCount: Int,
-        into gated: ActivationRows, quantizes: Bool, scratch: FloatMatrix, _ kernels: KernelSet, _ worker: Worker,
-        workerCount: Int
+        into gated: ActivationRows, _ activation: GateActivation, quantizes: Bool, scratch: FloatMatrix,
+        _ kernels: KernelSet, _ worker: Worker, workerCount: Int
     ) {
         let width = gate.rowCount
         precondition(
@@ -189,7 +189,7 @@ public struct PackedMatrix: @unchecked Sendable {
             upProduct.compute(upPart, panels, tokens)
             let columns = panels.lowerBound * panelRows..<min(width, panels.upperBound * panelRows)
             for row in tokens {
-                kernels.gateSilu(gated.values, up: scratch, row: row, columns: columns)
+                kernels.gate(gated.values, up: scratch, row: row, columns: columns, activation)
                 if quantizes { gated.quantize(row: row, columns: columns, kernels) }
             }
         }

@@ -45,9 +45,9 @@ final class RowPacker: @unchecked Sendable {
         codeRows = .allocate(capacity: (rowCount + panelRows - 1) / panelRows * panelRows)
         codeRows.initialize(repeating: pg_code_row())
         for row in 0..<rowCount {
-            let offset = row * matrix.groupCount
+            let source = matrix.rows.lowerBound + row, offset = source * matrix.groupCount
             codeRows[row] = pg_code_row(
-                codes: UnsafePointer(integers.baseAddress), row: Int32(row), groups: groups.baseAddress,
+                codes: UnsafePointer(integers.baseAddress), row: Int32(source), groups: groups.baseAddress,
                 scales: scales.baseAddress.map { $0 + offset }, zeros: zeroPoints.baseAddress.map { $0 + offset })
         }
     }

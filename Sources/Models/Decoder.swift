@@ -3,15 +3,19 @@
 internal import Kernels
 internal import ModelFiles
 
-/// A transformer decoder with pre-norm RMSNorm, rotary embedding, grouped-query attention and SwiGLU.
+/// A transformer decoder with RMSNorm, rotary embedding, grouped-query attention and a gated feed-forward part.
 ///
 /// Written for all workers at once: each line of `forward` is a stage that they share and leave together. The result of
 /// a row depends on its sequence alone, bit for bit: no sum's order depends on the batch, its chunks or the workers.
 struct Decoder {
     let configuration: ModelConfiguration
+    let settings: DecoderSettings
     let weights: DecoderWeights
     let buffers: DecoderBuffers
-    let rotary: RotaryTables
+    /// Of each variant; see `RopeScaling.variant(promptLength:)`.
+    let rotary: [RotaryTable]
+    /// Of layers with a sliding window; nil: as the others.
+    let slidingRotary: RotaryTable?
     let cache: KVCacheStorage
     let kernels: KernelSet
     let workerCount: Int
@@ -28,6 +32,7 @@ struct Decoder {
         let rows = batch.rowCount
         worker.stage(tiles: rows) { row in
             weights.tokenEmbedding.copyRow(Int(batch.tokenIDs[row]), to: row, of: buffers.hidden)
+            if let scale = settings.embeddingScale { kernels.scale(buffers.hidden, row: row, by: scale) }
         }
         for index in weights.layers.indices {
             attention(index, batch, plan, worker)
@@ -51,7 +56,7 @@ struct Decoder {
         // Heads can be quantised where they are computed, unless a group has columns of several tasks.
         let isEachTasks = headGroupsFillGroups && !layer.attentionOutput.permutesColumns
         let quantizes = layer.attentionOutput.usesQuantizedActivations
-        let operands = attentionOperands(quantizes: quantizes && isEachTasks)
+        let operands = attentionOperands(window: settings.windows[index], quantizes: quantizes && isEachTasks)
         worker.stage(tiles: plan.tasks.count) { task in
             cache.attend(
                 layer: index, task: plan.tasks[task], operands, blockTables: batch.blockTables, worker, kernels)
@@ -66,54 +71,66 @@ struct Decoder {
                 buffers.attention.quantize(row: row, for: layer.attentionOutput, kernels)
             }
         }
-        layer.attentionOutput.multiply(
-            buffers.attention, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
+        addToResidual(
+            layer.attentionOutput, buffers.attention, bias: layer.attentionOutputBias, norm: layer.attentionOutputNorm,
+            rows: rows, worker)
+    }
+
+    /// hidden += matrix × activations + bias, normed first where the family does it.
+    func addToResidual(
+        _ matrix: PackedMatrix, _ activations: ActivationRows, bias: FloatMatrix?, norm: FloatMatrix?, rows: Int,
+        _ worker: Worker
+    ) {
+        let out = norm == nil ? buffers.hidden : buffers.branch
+        matrix.multiply(
+            activations, tokenCount: rows, into: out, accumulate: norm == nil, kernels, worker,
             workerCount: workerCount)
-        if let bias = layer.attentionOutputBias {
-            worker.stage(tiles: rows) { row in kernels.add(bias, to: buffers.hidden, row: row) }
+        guard bias != nil || norm != nil else { return }
+        worker.stage(tiles: rows) { row in
+            if let bias { kernels.add(bias, to: out, row: row) }
+            guard let norm else { return }
+            kernels.rmsNorm(
+                out, row: row, weight: norm, epsilon: configuration.normEpsilon, into: out, row: row)
+            kernels.add(out, row: row, times: 1, to: buffers.hidden, row: row)
         }
     }
 
     /// Whether the heads of a task of attention can be quantised by themselves.
     private var headGroupsFillGroups: Bool { groupSize * headSize % ActivationRows.groupColumns == 0 }
 
-    private func attentionOperands(quantizes: Bool) -> KVCacheStorage.AttentionOperands {
+    private func attentionOperands(window: Int, quantizes: Bool) -> KVCacheStorage.AttentionOperands {
         KVCacheStorage.AttentionOperands(
             queries: buffers.queryKeyValue, out: buffers.attention, quantizes: quantizes, groupSize: groupSize,
-            window: configuration.slidingWindow ?? 0, scale: 1 / Float(headSize).squareRoot(),
+            window: window, scale: settings.attentionScale, softcap: settings.attentionSoftcap,
             scratch: buffers.attentionScratch, partials: buffers.attentionPartials)
     }
 
-    /// Adds the biases, rotates Q and K to their position, and writes K and V to their slot.
+    /// Adds the biases, norms the heads of Q and K where the family does it, rotates them to their position, and writes
+    /// K and V to their slot.
     private func placeInCache(
         _ layer: DecoderLayer, _ index: Int, row: Int, position: Int32, slot: Int32, rotary: RotaryTable
     ) {
         if let bias = layer.queryKeyValueBias { kernels.add(bias, to: buffers.queryKeyValue, row: row) }
+        if let norm = layer.queryNorm {
+            kernels.rmsNormHeads(
+                buffers.queryKeyValue, row: row, firstColumn: 0, headCount: configuration.headCount, weight: norm,
+                epsilon: configuration.normEpsilon)
+        }
+        if let norm = layer.keyNorm {
+            kernels.rmsNormHeads(
+                buffers.queryKeyValue, row: row, firstColumn: queryWidth, headCount: configuration.keyValueHeadCount,
+                weight: norm, epsilon: configuration.normEpsilon)
+        }
         kernels.rotate(
             buffers.queryKeyValue, row: row, firstColumn: 0,
-            headCount: configuration.headCount + configuration.keyValueHeadCount, headSize: headSize, table: rotary,
-            position: Int(position))
+            headCount: configuration.headCount + configuration.keyValueHeadCount, headSize: headSize,
+            table: settings.windows[index] > 0 ? slidingRotary ?? rotary : rotary, position: Int(position))
         if let factor = configuration.logNFactor(position: Int(position)) {
             kernels.scale(buffers.queryKeyValue, row: row, columnCount: queryWidth, by: factor)
         }
         cache.store(
             layer: index, slot: Int(slot), from: buffers.queryKeyValue, row: row, keyColumn: queryWidth,
             valueColumn: queryWidth + keyWidth, kernels)
-    }
-
-    private func feedForward(_ layer: DecoderLayer, rows: Int, _ worker: Worker) {
-        let consumer = layer.gate.usesQuantizedActivations ? layer.gate : layer.up
-        norm(layer.feedForwardNorm, rows: rows, for: consumer, worker)
-        PackedMatrix.multiplyGated(
-            gate: layer.gate, up: layer.up, buffers.normed, tokenCount: rows, into: buffers.gated,
-            quantizes: layer.down.usesQuantizedActivations && !layer.down.permutesColumns, scratch: buffers.up, kernels,
-            worker, workerCount: workerCount)
-        if layer.down.permutesColumns {
-            worker.stage(tiles: rows) { row in buffers.gated.quantize(row: row, for: layer.down, kernels) }
-        }
-        layer.down.multiply(
-            buffers.gated, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
-            workerCount: workerCount)
     }
 
     private func outputHead(_ batch: ForwardBatch, into logits: LogitsBuffer, _ worker: Worker) {
@@ -127,14 +144,24 @@ struct Decoder {
         head.multiply(
             buffers.logitInputs, tokenCount: batch.logitRows.count, into: logits, kernels, worker,
             workerCount: workerCount)
+        guard let cap = settings.logitSoftcap else { return }
+        let size = configuration.vocabularySize, step = Self.cappedColumns, perRow = (size + step - 1) / step
+        worker.stage(tiles: batch.logitRows.count * perRow) { tile in
+            let first = tile % perRow * step
+            kernels.softcap(logits, row: tile / perRow, columns: first..<min(size, first + step), cap: cap)
+        }
     }
 
-    private func norm(_ weight: FloatMatrix, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
+    /// Logits that a tile caps.
+    private static let cappedColumns = 8192
+
+    /// Norms the residual stream for a consumer; nil: for those that read it in fp32.
+    func norm(_ weight: FloatMatrix, rows: Int, for consumer: PackedMatrix?, _ worker: Worker) {
         worker.stage(tiles: rows) { row in
             kernels.rmsNorm(
                 buffers.hidden, row: row, weight: weight, epsilon: configuration.normEpsilon,
                 into: buffers.normed.values, row: row)
-            buffers.normed.quantize(row: row, for: consumer, kernels)
+            if let consumer { buffers.normed.quantize(row: row, for: consumer, kernels) }
         }
     }
 }

@@ -11,6 +11,8 @@ struct WeightLoadingOptions {
     var rounding: RoundedForm?
     /// Round the output head, if it is stored in 16 or 32 bits; where it is the embedding, both are rounded.
     var headRounding: RoundedForm?
+    /// Positions that will be computed.
+    var contextLength: Int
     /// Told the share of layers loaded, 0…1.
     var progress: (Double) -> Void
 }
@@ -23,7 +25,7 @@ extension DecoderWeights {
     ) throws {
         let loader = WeightLoader(
             checkpoint: checkpoint, architecture: architecture, asFloat32: options.asFloat32,
-            rounding: options.rounding, arena: arena, pool: pool, names: TensorNames(checkpoint))
+            rounding: options.rounding, arena: arena, pool: pool)
         let configuration = checkpoint.configuration
         let hidden = configuration.hiddenSize, vocabulary = configuration.vocabularySize
         let hasHead = loader.hasWeights(.outputHead)
@@ -39,11 +41,20 @@ extension DecoderWeights {
             options.progress(Double(layer + 1) / Double(configuration.layerCount))
         }
         self.layers = layers
-        outputNorm = try loader.vector(.outputNorm, size: hidden)
+        outputNorm = try loader.norm(.outputNorm, size: hidden)
         outputHead =
             isTied
             ? tokenEmbedding
             : try loader.matrix(.outputHead, rows: vocabulary, columns: hidden, rounding: options.headRounding)
-        rotaryDivisors = try loader.rotaryDivisors()
+        let divisors = try loader.rotaryDivisors()
+        let longest = RotaryVariants(configuration).variant(promptLength: options.contextLength)
+        rotary = try (0...longest).map {
+            try RotaryFrequencies(
+                configuration, divisors: divisors, contextLength: options.contextLength, variant: $0)
+        }
+        let slidingTheta = configuration.slidingRopeTheta ?? architecture.slidingRopeTheta
+        slidingRotary = slidingTheta.map {
+            RotaryFrequencies(dimensions: configuration.rotaryDimensions, theta: $0)
+        }
     }
 }

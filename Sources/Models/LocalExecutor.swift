@@ -51,7 +51,9 @@ public final class LocalExecutor: Executor {
     ) throws {
         let configuration = checkpoint.configuration
         let architecture = try DecoderArchitecture.named(configuration.architecture)
-        try Self.check(configuration, options, file: checkpoint.weights.fileName)
+        let file = checkpoint.weights.fileName
+        try Self.check(configuration, options, file: file)
+        let settings = try DecoderSettings(configuration, architecture, format: checkpoint.format, file: file)
         arena = Arena()
         pool = try WorkerPool(workerCount: options.threadCount)
         let kernels = KernelSet(options.instructionSet)
@@ -59,7 +61,7 @@ public final class LocalExecutor: Executor {
             checkpoint, architecture: architecture,
             options: WeightLoadingOptions(
                 asFloat32: options.computesInFloat32, rounding: options.rounding, headRounding: options.headRounding,
-                progress: progress),
+                contextLength: options.maximumModelLength, progress: progress),
             in: arena, pool: pool)
         weightBytes = arena.byteCount
         let cache = try KVCacheStorage(
@@ -74,14 +76,16 @@ public final class LocalExecutor: Executor {
         let partialCount = AttentionPlan.partialCount(
             maximumLength: options.maximumModelLength, groupSize: groupSize, workerCount: pool.workerCount)
         plan = AttentionPlan(configuration, workerCount: pool.workerCount, partialCapacity: partialCount)
+        let arena = arena
+        let rotary = try weights.rotary.map { try $0.table(positions: options.maximumModelLength, in: arena) }
         decoder = Decoder(
-            configuration: configuration, weights: weights,
+            configuration: configuration, settings: settings, weights: weights,
             buffers: try DecoderBuffers(
                 configuration, rows: options.maximumRows, logitRows: options.maximumLogitRows,
                 scratchSize: cache.attentionScratch(groupSize: groupSize), partialCount: partialCount,
                 workerCount: pool.workerCount, in: arena),
-            rotary: try RotaryTables(
-                configuration, divisors: weights.rotaryDivisors, positions: options.maximumModelLength, in: arena),
+            rotary: rotary,
+            slidingRotary: try weights.slidingRotary?.table(positions: options.maximumModelLength, in: arena),
             cache: cache, kernels: kernels, workerCount: pool.workerCount)
     }
 
@@ -97,10 +101,14 @@ public final class LocalExecutor: Executor {
     private static func check(
         _ configuration: ModelConfiguration, _ options: LocalExecutorOptions, file: String
     ) throws(ModelError) {
-        let widths = [
+        var widths = [
             ("head size", configuration.headSize), ("hidden size", configuration.hiddenSize),
             ("intermediate size", configuration.intermediateSize), ("block size", options.blockSize),
         ]
+        if let experts = configuration.experts {
+            widths.append(("intermediate size of experts", experts.intermediateSize))
+            widths.append(("intermediate size of the shared expert", experts.sharedIntermediateSize ?? 0))
+        }
         for (name, width) in widths where width % 8 != 0 {
             throw .unsupportedFeature("a \(name) of \(width), which is not a multiple of 8,", file: file)
         }

@@ -19,17 +19,20 @@ public struct RotaryFrequencies: Sendable, Equatable {
 
     /// - Parameters:
     ///   - divisors: Of each frequency, where a checkpoint gives them as a tensor (GGUF's `rope_freqs`).
+    ///   - contextLength: Positions that will be computed. LongRoPE has factors for contexts as long as in training and
+    ///     others for longer ones. They are chosen once, by the longest context that is served, as vLLM and llama.cpp
+    ///     do: were each sequence to choose them, keys in the cache would have to be rotated anew as it grows.
     ///   - variant: See `RopeScaling.variant(promptLength:)`.
-    public init(_ configuration: ModelConfiguration, divisors: [Float]?, variant: Int = 0) throws(ModelError) {
-        let dimensions = configuration.rotaryDimensions
+    public init(
+        _ configuration: ModelConfiguration, divisors: [Float]?, contextLength: Int, variant: Int = 0
+    ) throws(ModelError) {
         var base = Float(configuration.ropeTheta)
         if case .dynamicNTK = configuration.ropeScaling {
             // NTK-aware scaling by 1, 3, 7, … (QWenModel.get_ntk_alpha), in the precision of its Python.
-            let factor = Double(2 << variant) - 1, size = Double(dimensions)
+            let factor = Double(2 << variant) - 1, size = Double(configuration.rotaryDimensions)
             base = Float(configuration.ropeTheta * pow(factor, size / (size - 2)))
         }
-        let exponents = stride(from: 0, to: dimensions, by: 2).map { Float($0) / Float(dimensions) }
-        let frequencies = exponents.map { powf(base, $0) }
+        let frequencies = Self.frequencies(base: base, dimensions: configuration.rotaryDimensions)
         inverse = frequencies.map { 1 / $0 }
         switch configuration.ropeScaling {
         case .none, .dynamicNTK:
@@ -40,6 +43,10 @@ public struct RotaryFrequencies: Sendable, Equatable {
             scaleLlama3(factor: Float(factor), low: Float(low), high: Float(high), originalContext: originalContext)
         case .yarn(let yarn):
             scaleYarn(yarn, frequencies: frequencies, base: configuration.ropeTheta)
+        case .longRope(let rope):
+            let factors = contextLength > rope.originalContextLength ? rope.longFactors : rope.shortFactors
+            inverse = zip(factors, frequencies).map { 1 / (Float($0) * $1) }
+            amplitude = Float(rope.attentionFactor)
         case .unsupported(let name):
             throw .unsupportedFeature("rope scaling \(name)", file: configuration.architecture)
         }
@@ -51,6 +58,15 @@ public struct RotaryFrequencies: Sendable, Equatable {
             }
             for (index, divisor) in divisors.enumerated() where divisor != 0 { inverse[index] /= divisor }
         }
+    }
+
+    /// Those of a base, without scaling.
+    init(dimensions: Int, theta: Double) {
+        inverse = Self.frequencies(base: Float(theta), dimensions: dimensions).map { 1 / $0 }
+    }
+
+    private static func frequencies(base: Float, dimensions: Int) -> [Float] {
+        stride(from: 0, to: dimensions, by: 2).map { powf(base, Float($0) / Float(dimensions)) }
     }
 
     /// Llama 3.1: long waves are stretched, short ones kept, those between blended.
@@ -96,21 +112,16 @@ public struct RotaryFrequencies: Sendable, Equatable {
     }
 }
 
-/// The tables of every variant that sequences of a length may have.
-struct RotaryTables {
-    private let tables: [RotaryTable]
+/// Which of its rotations a sequence has; see `RopeScaling.variant(promptLength:)`.
+public struct RotaryVariants: Sendable, Equatable {
+    private let scaling: RopeScaling
 
-    /// - Parameter positions: The longest sequence.
-    init(
-        _ configuration: ModelConfiguration, divisors: [Float]?, positions: Int, in arena: Arena
-    ) throws {
-        tables = try (0...configuration.ropeScaling.variant(promptLength: positions)).map { variant in
-            try RotaryFrequencies(configuration, divisors: divisors, variant: variant)
-                .table(positions: positions, in: arena)
-        }
-    }
+    /// One for all.
+    public init() { scaling = .none }
 
-    subscript(variant: Int) -> RotaryTable { tables[variant] }
+    public init(_ configuration: ModelConfiguration) { scaling = configuration.ropeScaling }
+
+    public func variant(promptLength: Int) -> Int { scaling.variant(promptLength: promptLength) }
 }
 
 extension ModelConfiguration {

@@ -11,76 +11,74 @@ struct WeightLoader {
     let rounding: RoundedForm?
     let arena: Arena
     let pool: WorkerPool
-    let names: TensorNames
-    private var configuration: ModelConfiguration { checkpoint.configuration }
+
+    var names: TensorNames { TensorNames(format: checkpoint.format, family: architecture.tensorNames) }
+    var configuration: ModelConfiguration { checkpoint.configuration }
     var fileName: String { checkpoint.weights.fileName }
 
     func tensor(_ name: String) -> TensorView? {
         checkpoint.weights.tensor(named: name)
     }
 
-    func layer(_ layer: Int) throws -> DecoderLayer {
-        let hidden = configuration.hiddenSize, inner = configuration.intermediateSize
-        let queryRows = configuration.headCount * configuration.headSize
-        let keyRows = configuration.keyValueHeadCount * configuration.headSize
-        let parts = names.queryKeyValue(layer: layer)
-        let sizes = parts.count == 1 ? [queryRows + 2 * keyRows] : [queryRows, keyRows, keyRows]
-        let stacked = zip(parts, sizes).map { (role: $0, rows: $1) }
-        try checkHasNoBias([.gate(layer: layer), .up(layer: layer)], size: inner)
-        try checkHasNoBias([.down(layer: layer)], size: hidden)
-        let gate = try matrix(.gate(layer: layer), rows: inner, columns: hidden, rounding: rounding)
-        return DecoderLayer(
-            attentionNorm: try vector(.attentionNorm(layer: layer), size: hidden),
-            queryKeyValue: try matrix(stacked, columns: hidden, rounding: rounding),
-            queryKeyValueBias: try bias(stacked, isRequired: architecture.requiresQueryKeyValueBias),
-            attentionOutput: try matrix(
-                .attentionOutput(layer: layer), rows: hidden, columns: queryRows, rounding: rounding),
-            attentionOutputBias: try bias([(.attentionOutput(layer: layer), hidden)], isRequired: false),
-            feedForwardNorm: try vector(.feedForwardNorm(layer: layer), size: hidden),
-            gate: gate,
-            up: try matrix(
-                [(.up(layer: layer), inner)], columns: hidden, rounding: rounding, sharingInputOf: gate),
-            down: try matrix(.down(layer: layer), rows: hidden, columns: inner, rounding: rounding))
-    }
-
     // MARK: - Matrices
+
+    /// Rows of a tensor that become rows of a packed matrix.
+    struct RowRange {
+        let role: TensorRole
+        let count: Int
+        /// Where they start in a tensor of `total` rows; 0 and nil: they are the whole tensor.
+        var first = 0
+        var total: Int?
+        /// The tensor's dimensions before its columns, where it is no matrix.
+        var leadingShape: [Int]?
+
+        func shape(columns: Int) -> [Int] { (leadingShape ?? [total ?? count]) + [columns] }
+    }
 
     /// The packed weights of one role.
     func matrix(_ role: TensorRole, rows: Int, columns: Int, rounding: RoundedForm?) throws -> PackedMatrix {
-        try matrix([(role, rows)], columns: columns, rounding: rounding)
+        try matrix([RowRange(role: role, count: rows)], columns: columns, rounding: rounding)
     }
 
-    /// The stacked rows of several roles as one packed matrix.
+    /// Stacked rows as one packed matrix.
     ///
-    /// - Parameter other: A matrix that reads the same activations.
+    /// - Parameters:
+    ///   - other: A matrix that reads the same activations.
+    ///   - exact: Dequantise what is in fewer than 16 bits, as in reference mode.
     func matrix(
-        _ roles: [(role: TensorRole, rows: Int)], columns: Int, rounding: RoundedForm?,
-        sharingInputOf other: PackedMatrix? = nil
+        _ ranges: [RowRange], columns: Int, rounding: RoundedForm?, sharingInputOf other: PackedMatrix? = nil,
+        exact: Bool = false
     ) throws -> PackedMatrix {
-        let modules = try roles.map { try module($0.role, rows: $0.rows, columns: columns) }
+        let modules = try ranges.map { try module($0.role, rows: $0.total ?? $0.count, columns: columns) }
         // Of a module its codes, else the weights themselves.
-        let tensors = try zip(roles, modules).map { role, module in
-            try module?.codes ?? stored(role.role, shape: [role.rows, columns])
+        let tensors = try zip(ranges, modules).map { range, module in
+            try module?.codes ?? stored(range.role, shape: range.shape(columns: columns))
         }
         defer { for tensor in tensors { tensor.releasePages() } }
         let purpose = tensors[0].name
         return try withBytes(of: tensors[...], []) { bytes in
-            let sources = try roles.indices.map { index -> WeightRows in
-                if let module = modules[index] { return .coded(module.matrix(codes: bytes[index])) }
+            let sources = try ranges.indices.map { index -> WeightRows in
+                let range = ranges[index], order = rowOrder(range.role)
+                if let module = modules[index] {
+                    return .coded(
+                        module.matrix(codes: bytes[index], rows: range.first..<range.first + range.count))
+                }
                 return .stored(
                     MatrixSource(
-                        bytes: bytes[index], format: try storageFormat(tensors[index]), rowCount: roles[index].rows,
-                        rowOrder: rowOrder(roles[index].role)))
+                        bytes: bytes[index], format: try storageFormat(tensors[index]), rowCount: range.count,
+                        rowOrder: { order(range.first + $0) }))
             }
+            let isRounded = modules.contains { $0 != nil } || tensors.contains { $0.elementType.blockElements > 1 }
+            let isExact = asFloat32 || exact && isRounded
             let stored = sources.compactMap { if case .stored(let source) = $0 { source } else { nil } }
             guard stored.count == sources.count else {
                 return try PackedMatrix(
-                    packing: sources, columnCount: columns, asFloat32: asFloat32, sharingInputOf: other, in: arena,
+                    packing: sources, columnCount: columns, asFloat32: isExact, sharingInputOf: other, in: arena,
                     purpose: purpose, pool: pool)
             }
             // Embeddings and heads are too large for file and panels to be in memory together.
             let packed: (Range<Int>) -> Void = { rows in
-                if tensors.count == 1 { tensors[0].releasePages(rows: rows) }
+                if ranges.count == 1, ranges[0].total == nil { tensors[0].releasePages(rows: rows) }
             }
             if let rounding, !asFloat32, columns % 32 == 0, tensors.allSatisfy({ $0.elementType.blockElements == 1 }) {
                 return try PackedMatrix(
@@ -88,7 +86,7 @@ struct WeightLoader {
                     packed: packed)
             }
             return try PackedMatrix(
-                packing: stored, columnCount: columns, asFloat32: asFloat32, in: arena, purpose: purpose, pool: pool,
+                packing: stored, columnCount: columns, asFloat32: isExact, in: arena, purpose: purpose, pool: pool,
                 packed: packed)
         }
     }
@@ -102,35 +100,38 @@ struct WeightLoader {
     // MARK: - Vectors
 
     /// A norm's weight.
-    func vector(_ role: TensorRole, size: Int) throws -> FloatMatrix {
+    func norm(_ role: TensorRole, size: Int) throws -> FloatMatrix {
         let name = names.weight(role)
         guard let tensor = tensor(name) else { throw ModelError.tensorMissing(name: name, file: fileName) }
         let out = try FloatMatrix(rows: 1, columns: size, in: arena, purpose: name)
         try decode(tensor, size: size, into: out, at: 0)
+        if architecture.normsAreLessOne, checkpoint.format == .safetensors {
+            for column in 0..<size { out[0, column] += 1 }
+        }
         return out
     }
 
     /// The stacked biases of several roles; nil where the checkpoint has none. Missing ones are zero.
-    func bias(_ roles: [(role: TensorRole, rows: Int)], isRequired: Bool) throws -> FloatMatrix? {
-        let biases = roles.map { tensor(names.bias($0.role)) }
+    func bias(_ ranges: [RowRange], isRequired: Bool) throws -> FloatMatrix? {
+        let biases = ranges.map { tensor(names.bias($0.role)) }
         if isRequired, let missing = biases.firstIndex(where: { $0 == nil }) {
-            throw ModelError.tensorMissing(name: names.bias(roles[missing].role), file: fileName)
+            throw ModelError.tensorMissing(name: names.bias(ranges[missing].role), file: fileName)
         }
         guard biases.contains(where: { $0 != nil }) else { return nil }
-        let total = roles.reduce(0) { $0 + $1.rows }
+        let total = ranges.reduce(0) { $0 + $1.count }
         let out = try FloatMatrix(rows: 1, columns: total, in: arena, purpose: "biases")
         var column = 0
-        for (bias, (role, rows)) in zip(biases, roles) {
-            if let bias { try decode(bias, size: rows, into: out, at: column, order: rowOrder(role)) }
-            column += rows
+        for (bias, range) in zip(biases, ranges) {
+            if let bias { try decode(bias, size: range.count, into: out, at: column, order: rowOrder(range.role)) }
+            column += range.count
         }
         return out
     }
 
     /// Some quantisers write biases of zeros for every module; others would be left out of the sum.
-    private func checkHasNoBias(_ roles: [TensorRole], size: Int) throws {
+    func checkHasNoBias(_ roles: [TensorRole], size: Int) throws {
         for role in roles {
-            guard let bias = try bias([(role, size)], isRequired: false) else { continue }
+            guard let bias = try bias([RowRange(role: role, count: size)], isRequired: false) else { continue }
             guard (0..<size).allSatisfy({ bias[0, $0] == 0 }) else {
                 throw ModelError.unsupportedFeature("the bias \(names.bias(role))", file: fileName)
             }

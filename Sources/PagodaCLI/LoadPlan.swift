@@ -15,15 +15,15 @@ struct LoadPlan {
     let memory: MemoryPlan
 
     init(
-        model: ModelOptions, cache: CacheOptions, scheduler: SchedulerOptions, parallel: ParallelOptions,
+        _ located: LocatedModel, model: ModelOptions, cache: CacheOptions, scheduler: SchedulerOptions,
+        parallel: ParallelOptions,
         memoryLimit: Int = Machine.memoryBytes
     ) throws {
-        root = try model.path()
-        checkpoint = try ModelCheckpoint.open(path: root)
+        root = located.reference
+        checkpoint = try located.checkpoint()
         let configuration = checkpoint.configuration
         _ = try DecoderArchitecture.named(configuration.architecture)
         let rounding = try model.rounding(of: checkpoint)
-        try cache.checkPrefixCaching()
         let threadCount = try parallel.threadCount()
         let maximumLength = try model.maximumLength(configuration)
 
@@ -41,7 +41,8 @@ struct LoadPlan {
         memory = try MemoryPlan(
             limitBytes: memoryLimit,
             weightBytes: LocalExecutor.weightBytes(of: checkpoint, executor),
-            activationBytes: Self.activationBytes(configuration, executor),
+            activationBytes: Self.activationBytes(configuration, executor)
+                + LocalExecutor.extraActivationBytes(of: checkpoint, executor),
             shape: LocalExecutor.cacheShape(configuration, executor), maximumModelLength: maximumLength,
             maximumSequences: scheduler.maxNumSeqs, asked: cache.kvCacheMemoryBytes?.value)
         executor.blockCount = memory.blockCount
@@ -56,6 +57,8 @@ struct LoadPlan {
                 name: "scheduler-delay", value: "\(scheduler.schedulerDelay)", allowed: "0 to 60000 milliseconds")
         }
         engine.schedulerDelay = .microseconds(Int64(scheduler.schedulerDelay * 1000))
+        engine.cachesPrefixes = cache.enablePrefixCaching ?? true
+        engine.rotaryVariants = RotaryVariants(configuration)
         engine.seed = model.seed
         self.engine = engine
     }
@@ -81,7 +84,8 @@ func positive(_ value: Int, option: String) throws(CommandError) -> Int {
 }
 
 extension ModelOptions {
-    func path() throws(CommandError) -> String {
+    /// The model as it was written.
+    func reference() throws(CommandError) -> String {
         switch (modelArgument, modelOption) {
         case (let model?, nil), (nil, let model?): return model
         case (let first?, let second?):
@@ -130,11 +134,6 @@ extension CacheOptions {
             throw .invalidOption(name: "block-size", value: "\(blockSize)", allowed: "a multiple of 8, from 8 to 1024")
         }
         return blockSize
-    }
-
-    func checkPrefixCaching() throws(CommandError) {
-        guard enablePrefixCaching == true else { return }
-        throw .notYet(option: "enable-prefix-caching", detail: "requests with a common prefix compute it each")
     }
 }
 

@@ -40,7 +40,10 @@ struct ServeCommand: AsyncParsableCommand {
     private func serve(_ observation: ServeObservation) async throws {
         let started = Instant.now()
         let logger = observation.logger
-        let plan = try LoadPlan(model: model, cache: cache, scheduler: scheduler, parallel: parallel)
+        let located = try await model.locate { name in
+            DownloadMeter(name, isTerminal: false) { logger.info("\($0)") }
+        }
+        let plan = try LoadPlan(located, model: model, cache: cache, scheduler: scheduler, parallel: parallel)
         let names = served.servedModelName.isEmpty ? [plan.root] : served.servedModelName
         let metrics = try ServiceMetrics(
             plan.metricsConfiguration(
@@ -84,6 +87,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw .invalidOption(name: "port", value: "\(server.port)", allowed: "0 to 65535")
         }
         configuration.port = server.port
+        configuration.tellsCachedTokens = served.enablePromptTokensDetails
         configuration.version = PagodaVersion.current
         configuration.enablesDebugEndpoints = traces.enableDebugEndpoints
         configuration.maxQueuedRequests = try positive(server.maxNumQueuedReqs, option: "max-num-queued-reqs")
