@@ -47,7 +47,8 @@ extension ModelConfiguration {
             tiesEmbeddings: try file.bool("tie_word_embeddings") ?? false, hasQKVBias: true, hasOutputBias: hasBiases,
             hasMLPBias: hasBiases, slidingWindow: nil, bosTokenID: nil,
             eosTokenIDs: try file.tokenIDs("eos_token_id", below: vocabulary))
-        try configuration.check(file: file.path, headsKey: "num_attention_heads", rotaryKey: "rotary_pct")
+        try configuration.check(
+            file: file.path, headsKey: "num_attention_heads", rotaryKey: "rotary_pct", slidingKey: "", expertsKey: "")
         return configuration
     }
 }
