@@ -3,14 +3,16 @@
     python tools/qwen-7b-folder.py [FOLDER]      PAGODA_CACHE/quantized/Qwen-7B-Chat-GPTQ (~/.cache/pagoda) by default
 
 Names, types and shapes are those of the Int4 chat model (GPTQ, 4 bits, groups of 128, desc_act false, biases everywhere,
-embedding and head in fp16, three shards). For tools/source-line.py, which serves it. Needs numpy and gguf.
+embedding and head in fp16, three shards). LAYERS=4 in the environment makes a smaller one. For tools/source-line.py, which
+serves it. Needs numpy and gguf.
 """
 import json, os, sys
 import numpy as np
 from qwen_vocabulary import CACHE, tiktoken_file
 
 FOLDER = sys.argv[1] if len(sys.argv) > 1 else f"{CACHE}/quantized/Qwen-7B-Chat-GPTQ"
-LAYERS, HIDDEN, HEADS, INNER, VOCABULARY, GROUP = 32, 4096, 32, 11008, 151936, 128
+LAYERS = int(os.environ.get("LAYERS", 32))
+HIDDEN, HEADS, INNER, VOCABULARY, GROUP = 4096, 32, 11008, 151936, 128
 QUANTISATION = {"bits": 4, "group_size": GROUP, "damp_percent": 0.01, "desc_act": False, "static_groups": False, "sym": True,
                 "true_sequential": True, "model_name_or_path": None, "model_file_base_name": "model"}
 CONFIG = {
@@ -72,8 +74,9 @@ def shard(path, tensors):
 
 os.makedirs(FOLDER, exist_ok=True)
 table = lambda name: [(name, lambda: cut(NORMAL, (VOCABULARY, HIDDEN)))]
-parts = [table("transformer.wte.weight") + sum((layer(i) for i in range(7)), []),
-         sum((layer(i) for i in range(7, 22)), []), sum((layer(i) for i in range(22, LAYERS)), [])
+layers = lambda start, end: sum((layer(i) for i in range(start, end)), [])
+parts = [table("transformer.wte.weight") + layers(0, LAYERS // 4), layers(LAYERS // 4, LAYERS * 2 // 3),
+         layers(LAYERS * 2 // 3, LAYERS)
          + [("transformer.ln_f.weight", lambda: np.ones(HIDDEN, np.float16))] + table("lm_head.weight")]
 index, total = {}, 0
 for number, tensors in enumerate(parts):
