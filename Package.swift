@@ -17,12 +17,15 @@ let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
 let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let tls: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
-let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A target of ours and its test target. The dependencies here are the architecture: see docs/architecture.md.
@@ -40,13 +43,14 @@ func room(_ name: String, _ dependencies: Target.Dependency..., packages: [Targe
 
 /// What the tests of a target need beyond the target's own dependencies.
 let extraTestDependencies: [String: [Target.Dependency]] = [
+    "Access": ["AccessTesting", "TraceTesting"],
     "Benchmarking": ["EngineTesting"],
     "Engine": ["EngineTesting"],
     "Evaluation": ["EngineTesting", "JSON"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
     "Hub": ["HubTesting"],
     "Observability": ["EngineTesting", "Models", "TraceTesting"],
-    "Server": ["EngineTesting", "Engine", "Models", "Tokenization", "TraceTesting", metrics],
+    "Server": ["AccessTesting", "EngineTesting", "Engine", "Models", "Tokenization", "TraceTesting", metrics],
 ]
 
 /// Parts of Foundation that its static library leaves to the linker (some packages use it), and the folder where
@@ -64,7 +68,9 @@ let fixtures: [String: [String]] = Dictionary(
     .map { ($0, ["Fixtures"]) })
 
 var targets: [Target] = [
-    .target(name: "CPlatform", cSettings: cSettings, linkerSettings: [.linkedLibrary("z")]),
+    .target(
+        name: "CPlatform", cSettings: cSettings,
+        linkerSettings: [.linkedLibrary("z"), .linkedLibrary("crypt", .when(platforms: [.linux]))]),
     .target(name: "CKernels", cSettings: cSettings),
 ]
 targets += room("Primitives")
@@ -86,16 +92,17 @@ targets += room(
 targets += room("Evaluation", "Models", "Kernels", "Tokenization", "Primitives")
 targets += room(
     "Observability", "Engine", "Telemetry", "JSON", "Primitives", packages: [log, tracing, httpClient] + nio)
+targets += room("Access", "JSON", "CPlatform", packages: [crypto, cryptoExtras, yams, httpClient] + nio)
 targets += room(
-    "Server", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON", "Primitives",
-    "CPlatform",
-    packages: [log] + nio)
+    "Server", "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON",
+    "Primitives", "CPlatform",
+    packages: [log, tls] + nio)
 targets += room("LoadTesting", "JSON", "Primitives", packages: [httpClient] + nio)
 targets += room("Benchmarking", "Engine", "LoadTesting", "Sampling", "JSON", "Primitives")
 targets += room(
-    "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
-    "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
-    "LoadTesting", "Benchmarking", "Diagnosis", "Hub",
+    "PagodaCLI", "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation",
+    "Models", "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
+    "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub",
     packages: [argumentParser, log, httpClient] + nio)
 targets += [
     .executableTarget(
@@ -106,11 +113,12 @@ targets += [
     .testTarget(
         name: "EndToEndTests",
         dependencies: [
-            "Engine", "EngineTesting", "Generation", "HubTesting", "JSON", "Kernels", "ModelFiles", "Models",
-            "Observability", "Primitives", "Sampling", "Telemetry", "TraceTesting", httpClient,
+            "AccessTesting", "Engine", "EngineTesting", "Generation", "HubTesting", "JSON", "Kernels", "ModelFiles",
+            "Models", "Observability", "Primitives", "Sampling", "Telemetry", "TraceTesting", httpClient, tls,
         ] + nio,
-        exclude: ["client.py", "hub.py", "Fixtures"], swiftSettings: features),
+        exclude: ["access.py", "client.py", "hub.py", "Fixtures"], swiftSettings: features),
     .target(name: "HubTesting", dependencies: ["JSON", crypto] + nio, swiftSettings: features),
+    .target(name: "AccessTesting", dependencies: [crypto, cryptoExtras], swiftSettings: features),
     .target(name: "TraceTesting", dependencies: nio, swiftSettings: features),
     .target(
         name: "EngineTesting",
@@ -126,8 +134,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-distributed-tracing", exact: "1.7.3"),
         .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
-        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: targets,
     swiftLanguageModes: [.v6]

@@ -3,14 +3,20 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p .build/static
-archive=$(cc -print-file-name=libz.a)
-if [ ! -f "$archive" ]; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        apt-get install -y -q zlib1g-dev >&2 || { apt-get update -q >&2 && apt-get install -y -q zlib1g-dev >&2; }
-        archive=$(cc -print-file-name=libz.a)
-    else
-        echo "static-libraries: zlib's archive is missing; install zlib1g-dev (Debian) or zlib-static" >&2
-        exit 1
+# archive ARCHIVE PACKAGE: links the archive, installed from Debian's package if it is missing.
+archive() {
+    local path
+    path=$(cc -print-file-name="$1")
+    if [ ! -f "$path" ]; then
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+            apt-get install -y -q "$2" >&2 || { apt-get update -q >&2 && apt-get install -y -q "$2" >&2; }
+            path=$(cc -print-file-name="$1")
+        else
+            echo "static-libraries: $1 is missing; install $2 (Debian) or what your system calls it" >&2
+            exit 1
+        fi
     fi
-fi
-ln -sf "$(realpath "$archive")" .build/static/libz.a
+    ln -sf "$(realpath "$path")" ".build/static/$1"
+}
+archive libz.a zlib1g-dev
+archive libcrypt.a libcrypt-dev

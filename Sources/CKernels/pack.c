@@ -85,7 +85,9 @@ void pg_pack_panel_f32(const float *const rows[PG_PANEL_ROWS], int32_t columns, 
 }
 
 /// On its own, since the compiler unrolls it less well within `pg_pack_panel`.
-static void __attribute__((noinline)) pack_panel_16(const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel) {
+static void __attribute__((noinline)) pack_panel_16(
+    const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel
+) {
     for (int32_t column = 0; column < columns; column++)
         for (int row = 0; row < PG_PANEL_ROWS; row++, panel += 2)
             store16(panel, rows[row] ? pg_load16(rows[row] + (size_t)column * 2) : 0);

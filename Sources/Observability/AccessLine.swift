@@ -10,6 +10,10 @@ extension RequestTimeline {
         guard level >= logger.logLevel else { return }
         var metadata = identity.logMetadata
         metadata["endpoint"] = "\(subject.endpoint)"
+        if let client = identity.client {
+            metadata["client"] = "\(client)"
+            metadata["tenant"] = "\(identity.tenant)"
+        }
         if let answer {
             metadata["status"] = "\(answer.status)"
             metadata["outcome"] = "\(answer.outcome.rawValue)"

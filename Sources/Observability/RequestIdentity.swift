@@ -11,6 +11,8 @@ public final class RequestIdentity: Sendable {
         var id: String
         var trace: TraceContext?
         var hasOwnSpan = false
+        var client: String?
+        var tenant = RequestOrigin.defaultTenant
     }
 
     private let state: Mutex<State>
@@ -26,6 +28,18 @@ public final class RequestIdentity: Sendable {
         set { state.withLock { $0.id = newValue } }
     }
 
+    /// The name of the key that came with the request, from the configuration; nil: none was asked for.
+    public var client: String? {
+        get { state.withLock { $0.client } }
+        set { state.withLock { $0.client = newValue } }
+    }
+
+    /// Whose request it is.
+    public var tenant: String {
+        get { state.withLock { $0.tenant } }
+        set { state.withLock { $0.tenant = newValue } }
+    }
+
     /// The client's span; once the request has one of its own here, that.
     public var trace: TraceContext? { state.withLock { $0.trace } }
 
@@ -36,9 +50,10 @@ public final class RequestIdentity: Sendable {
 
     /// What the engine carries along. Only a trace that is recorded can be looked up, so only that is handed on.
     public func origin(arrival: Instant) -> RequestOrigin {
-        let (id, trace) = state.withLock { ($0.id, $0.trace) }
+        let (id, trace, tenant) = state.withLock { ($0.id, $0.trace, $0.tenant) }
         let recorded = trace.flatMap { $0.isSampled ? $0 : nil }
-        return RequestOrigin(arrival: arrival, externalID: id, trace: recorded?.traceID, span: recorded?.spanID)
+        return RequestOrigin(
+            arrival: arrival, externalID: id, trace: recorded?.traceID, span: recorded?.spanID, tenant: tenant)
     }
 
     func enter(_ span: TraceContext) {

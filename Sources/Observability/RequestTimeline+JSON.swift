@@ -17,6 +17,10 @@ extension RequestTimeline {
         writer.member("id", identity.id)
         if let trace = identity.trace { writer.member("trace_id", trace.traceID.description) }
         writer.member("endpoint", subject.endpoint)
+        if let client = identity.client {
+            writer.member("client", client)
+            writer.member("tenant", identity.tenant)
+        }
         writer.key("stream")
         writer.value(subject.streams)
         writer.member("n", subject.sampleCount)

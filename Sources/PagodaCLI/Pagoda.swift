@@ -11,7 +11,8 @@ public struct Pagoda: AsyncParsableCommand {
         version: PagodaVersion.current,
         subcommands: [
             ServeCommand.self, PullCommand.self, CompleteCommand.self, ChatCommand.self, BenchCommand.self,
-            EvalCommand.self, VerifyDeterminismCommand.self, DoctorCommand.self,
+            EvalCommand.self, VerifyDeterminismCommand.self, DoctorCommand.self, HashKeyCommand.self,
+            HashPasswordCommand.self,
         ])
 
     public init() {}

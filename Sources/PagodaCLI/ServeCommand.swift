@@ -1,5 +1,6 @@
 // `pagoda serve`: opens the door, loads the model behind it, and closes in good order.
 
+internal import Access
 internal import ArgumentParser
 internal import Engine
 internal import Generation
@@ -22,6 +23,10 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup(title: "Scheduler") var scheduler: SchedulerOptions
     @OptionGroup(title: "Parallelism") var parallel: ParallelOptions
     @OptionGroup(title: "Server") var server: ServerOptions
+    @OptionGroup(title: "Access") var access: AccessOptions
+    @OptionGroup(title: "Access") var origins: OriginOptions
+    @OptionGroup(title: "Access") var tls: TLSOptions
+    @OptionGroup(title: "Metrics") var metricsAccess: MetricsAccessOptions
     @OptionGroup(title: "Metrics") var monitoring: MetricsOptions
     @OptionGroup(title: "Log") var log: LogOptions
     @OptionGroup(title: "Traces") var traces: TraceOptions
@@ -40,21 +45,29 @@ struct ServeCommand: AsyncParsableCommand {
     private func serve(_ observation: ServeObservation) async throws {
         let started = Instant.now()
         let logger = observation.logger
+        // Before anything that takes long: a mistake in it ends the start.
+        let settings = try access.configuration(metrics: try metricsAccess.access(), environment: Self.environment)
+        let control = try AccessControl(settings)
         let located = try await model.locate { name in
             DownloadMeter(name, isTerminal: false) { logger.info("\($0)") }
         }
         let plan = try LoadPlan(located, model: model, cache: cache, scheduler: scheduler, parallel: parallel)
         let names = served.servedModelName.isEmpty ? [plan.root] : served.servedModelName
-        let metrics = try ServiceMetrics(
-            plan.metricsConfiguration(
-                modelName: names[0], queueLimit: server.maxNumQueuedReqs, labels: try monitoring.requestLabels()),
-            log: observation.log, spans: observation.spans)
+        var measured = plan.metricsConfiguration(
+            modelName: names[0], queueLimit: server.maxNumQueuedReqs, labels: try monitoring.requestLabels())
+        measured.tenants = control.tenants + metricsAccess.metricsTenants
+        let metrics = try ServiceMetrics(measured, log: observation.log, spans: observation.spans)
         metrics.libraries.install()
+        let configuration = try serverConfiguration(names)
         let server = try await APIServer(
-            configuration: try serverConfiguration(names), metrics: metrics, journal: observation.journal,
+            configuration: configuration, access: control, metrics: metrics, journal: observation.journal,
             logger: logger)
         let signals = TerminationSignals { server.shutdown() }
         defer { signals.stop() }
+        let isReloaded = settings.hasFiles || configuration.tls != nil
+        let reloadSignal = isReloaded ? ReloadSignal { server.reload() } : nil
+        defer { reloadSignal?.stop() }
+        control.log(settings, configuration, to: logger)
         plan.log(to: logger)
         if let notice = MemoryState.current()?.killNotice { logger.warning("\(notice)") }
         logger.info("listening on \(self.server.host):\(server.port ?? self.server.port), loading the model")
@@ -88,6 +101,10 @@ struct ServeCommand: AsyncParsableCommand {
         }
         configuration.port = server.port
         configuration.tellsCachedTokens = served.enablePromptTokensDetails
+        configuration.crossOrigin = try origins.policy()
+        configuration.tls = try tls.files()
+        configuration.metricsPort = try metricsAccess.port()
+        configuration.metricsHost = metricsAccess.metricsHost
         configuration.version = PagodaVersion.current
         configuration.enablesDebugEndpoints = traces.enableDebugEndpoints
         configuration.maxQueuedRequests = try positive(server.maxNumQueuedReqs, option: "max-num-queued-reqs")

@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT: the first asks for a good end, the second for an immediate one.
+// SIGTERM and SIGINT: the first asks for a good end, the second for an immediate one. SIGHUP: read files anew.
 
 internal import Dispatch
 internal import Synchronization
@@ -30,6 +30,23 @@ final class TerminationSignals {
     /// Stops listening; the signals stay without effect.
     func stop() {
         for source in sources { source.cancel() }
+    }
+}
+
+/// Calls a closure at each SIGHUP.
+final class ReloadSignal {
+    private let source: any DispatchSourceSignal
+
+    init(_ reload: @escaping @Sendable () -> Void) {
+        signal(SIGHUP, SIG_IGN)
+        source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
+        source.setEventHandler { reload() }
+        source.activate()
+    }
+
+    /// Stops listening; the signal stays without effect.
+    func stop() {
+        source.cancel()
     }
 }
 

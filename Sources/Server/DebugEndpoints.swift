@@ -1,5 +1,6 @@
 // What the server knows of its requests, for the operator. Behind an option, since ids of requests are clients' own.
 
+import Access
 import Generation
 import NIOHTTP1
 import Observability
@@ -9,7 +10,7 @@ struct DebugEndpoints: Sendable {
     let journal: RequestJournal
 
     func register(in router: inout Router) {
-        router.on(.GET, "/debug/requests", endpoint: requests)
+        router.on(.GET, "/debug/requests", access: .admin, endpoint: requests)
     }
 
     @Sendable

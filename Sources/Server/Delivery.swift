@@ -17,14 +17,12 @@ final class Delivery: Sendable {
 
     private let metrics: RequestMetrics
     private let endpoint: RequestMetrics.Endpoint
-    private let arrival: Instant
-    private let trace: TraceID?
+    private let origin: RequestOrigin
     private let state = Mutex(State())
 
-    init(_ endpoint: RequestMetrics.Endpoint, arrival: Instant, trace: TraceID?, metrics: RequestMetrics) {
+    init(_ endpoint: RequestMetrics.Endpoint, of origin: RequestOrigin, metrics: RequestMetrics) {
         self.endpoint = endpoint
-        self.arrival = arrival
-        self.trace = trace
+        self.origin = origin
         self.metrics = metrics
     }
 
@@ -41,7 +39,7 @@ final class Delivery: Sendable {
     func ended() {
         let now = Instant.now()
         guard state.withLock({ $0.isSuccess }) == true else { return count(.failed, at: now) }
-        count(.success(latencySeconds: now.seconds(since: arrival), trace: trace), at: now)
+        count(.success(latencySeconds: now.seconds(since: origin.arrival), trace: origin.trace), at: now)
     }
 
     /// There is no such answer.
@@ -60,6 +58,7 @@ final class Delivery: Sendable {
         let nanoseconds = generations.flatMap(\.endings).reduce(Int64(0)) { sum, ending in
             sum + max(0, now.nanoseconds - (ending?.nanoseconds ?? now.nanoseconds))
         }
-        metrics.requestFinished(outcome, endpoint: endpoint, deliveryNanoseconds: nanoseconds)
+        metrics.requestFinished(
+            outcome, endpoint: endpoint, tenant: origin.tenant, deliveryNanoseconds: nanoseconds)
     }
 }

@@ -1,5 +1,6 @@
 // The one place where errors become HTTP.
 
+import Access
 import Generation
 import NIOCore
 import NIOHTTP1
@@ -31,7 +32,7 @@ enum ErrorMapping {
         let status = status ?? Self.status(of: error.kind)
         var response = HTTPResponse(json: error.serialized(code: Int(status.code)), status: status)
         response.headers.add(contentsOf: headers)
-        if error.kind == .overloaded || error.kind == .unavailable {
+        if error.kind == .overloaded || error.kind == .unavailable, !response.headers.contains(name: "retry-after") {
             response.headers.replaceOrAdd(name: "retry-after", value: String(retryDelaySeconds()))
         }
         return response
@@ -53,6 +54,7 @@ enum ErrorMapping {
         case let error as RequestError: error
         case let error as Refusal: error.answer
         case let error as GenerationError: requestError(from: error)
+        case let denial as AccessDenial: requestError(from: denial)
         case is ClientGone, is ChannelError, is IOError, is CancellationError: nil
         default: RequestError(.internalFailure, "The server failed to handle the request.")
         }
@@ -65,6 +67,39 @@ enum ErrorMapping {
         case .invalid(_, let parameter): RequestError(.invalid, "\(error)", param: parameter)
         case .stopped: RequestError(.unavailable, "\(error)")
         case .unusableCheckpoint: RequestError(.internalFailure, "The server failed to handle the request.")
+        }
+    }
+
+    // MARK: - Who may not come in
+
+    static func response(to denial: AccessDenial) -> HTTPResponse {
+        response(to: requestError(from: denial), headers: headers(of: denial))
+    }
+
+    /// What an answer to an error says beside its body.
+    static func headers(of error: any Error) -> HTTPHeaders {
+        var headers = HTTPHeaders()
+        switch error as? AccessDenial {
+        case .noCredential(let challenges), .wrongCredential(let challenges):
+            for challenge in challenges { headers.add(name: "www-authenticate", value: challenge) }
+        case .tooManyFailures(let seconds): headers.add(name: "retry-after", value: String(seconds))
+        case .missingScope, .ambiguousCredential, .foreignAddress, nil: break
+        }
+        return headers
+    }
+
+    /// Nothing that the client sent is repeated, and a wrong credential is wrong for one reason only.
+    private static func requestError(from denial: AccessDenial) -> RequestError {
+        switch denial {
+        case .noCredential:
+            RequestError(.unauthorized, "A credential is missing: send `Authorization: Bearer KEY`.")
+        case .wrongCredential: RequestError(.unauthorized, "The credential is not valid here.")
+        case .missingScope(let scope):
+            RequestError(.forbidden, "The credential is not for this: it lacks the scope `\(scope.rawValue)`.")
+        case .ambiguousCredential: RequestError(.malformed, "There must be one Authorization header.")
+        case .foreignAddress: RequestError(.forbidden, "This address may not ask for that.")
+        case .tooManyFailures:
+            RequestError(.quotaExceeded, "Too many wrong credentials came from your network. Try again later.")
         }
     }
 }

@@ -1,5 +1,6 @@
 // The endpoints that generate text, and what they have in common: admission, counting, the client's presence.
 
+import Access
 import Generation
 import JSON
 import NIOCore
@@ -19,8 +20,8 @@ struct GenerationEndpoints: Sendable {
     let journal: RequestJournal?
 
     func register(in router: inout Router) {
-        router.on(.POST, "/v1/completions", "/completions", endpoint: completions)
-        router.on(.POST, "/v1/chat/completions", "/chat/completions", endpoint: chat)
+        router.on(.POST, "/v1/completions", "/completions", access: .api, endpoint: completions)
+        router.on(.POST, "/v1/chat/completions", "/chat/completions", access: .api, endpoint: chat)
     }
 
     // MARK: - Endpoints
@@ -92,10 +93,10 @@ struct GenerationEndpoints: Sendable {
         _ exchange: HTTPExchange, _ endpoint: RequestMetrics.Endpoint, options: RequestOptions, sequenceCount: Int,
         _ body: (TextGenerator, Delivery) async throws -> Bool
     ) async throws {
-        try state.checkModel(name: options.model)
+        try state.checkModel(name: options.model, for: exchange.principal)
         follow(exchange, options: options)
         let origin = exchange.identity.origin(arrival: exchange.request.receivedAt)
-        let delivery = Delivery(endpoint, arrival: origin.arrival, trace: origin.trace, metrics: metrics)
+        let delivery = Delivery(endpoint, of: origin, metrics: metrics)
         do {
             let generator = try state.generator()
             let admission = try state.admit(sequenceCount: sequenceCount)

@@ -7,8 +7,7 @@ extension HTTPMetrics.Answer {
     /// The answer to a request of which only the head is known yet; counted as if its client went away unless more
     /// comes of it.
     init(_ head: HTTPRequestHead) {
-        let path = String(decoding: head.uri.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
-        self.init(route: HTTPMetrics.Route(method: head.method.rawValue, path: path), status: 499, seconds: 0)
+        self.init(route: HTTPMetrics.Route(method: head.method.rawValue, path: head.path), status: 499, seconds: 0)
     }
 
     mutating func note(_ piece: HTTPResponsePiece) {

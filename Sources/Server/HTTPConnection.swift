@@ -1,5 +1,6 @@
 // One client connection: HTTP/1 requests read whole, answered one after the other, every phase bounded.
 
+import Access
 import NIOCore
 import NIOHTTP1
 import Observability
@@ -29,6 +30,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private let limits: ConnectionLimits
     private let registry: ConnectionRegistry
     private let metrics: HTTPMetrics
+    private let gate: RequestGate
     private let exchanges: AsyncStream<HTTPExchange>.Continuation
     private var context: ChannelHandlerContext?
     private var phase = Phase.awaitingHead
@@ -41,6 +43,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var receivedAt = Instant(nanoseconds: 0)
     private var reservedBytes = 0
     private var framing = ResponseFraming()
+    /// Whether whoever sends the request may have it answered.
+    private var decision = AccessDecision.granted(.anonymous)
     private var hasBegunResponse = false
     /// The answer under way, until it is counted.
     private var answer: HTTPMetrics.Answer?
@@ -54,12 +58,13 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var hasPartialHead = false
 
     init(
-        configuration: ServerConfiguration, registry: ConnectionRegistry, metrics: HTTPMetrics,
+        configuration: ServerConfiguration, registry: ConnectionRegistry, metrics: HTTPMetrics, gate: RequestGate,
         exchanges: AsyncStream<HTTPExchange>.Continuation
     ) {
         limits = configuration.connections
         self.registry = registry
         self.metrics = metrics
+        self.gate = gate
         self.exchanges = exchanges
     }
 
@@ -170,14 +175,17 @@ final class HTTPConnection: ChannelDuplexHandler {
         phase = .readingBody(head)
         hasBegunResponse = false
         answer = HTTPMetrics.Answer(head)
-        framing.begin(responseTo: head)
+        framing.begin(responseTo: head, adding: gate.answerHeaders(to: head))
         if let context { registry.note(context.channel, isIdle: false) }
         guard head.uri.utf8.count <= limits.uriBytes else {
             let sentence = "The request's target is longer than \(limits.uriBytes) bytes."
             return refuse(RequestError(.tooLarge, sentence), status: .uriTooLong)
         }
+        if let error = gate.error(of: head) { return refuse(error) }
+        decision = gate.decision(for: head, from: context?.remoteAddress)
+        if let denial = gate.denialAtOnce(head, decision) { return refuse(ErrorMapping.response(to: denial)) }
         if let length = head.headers.first(name: "content-length") {
-            guard let count = Int(length), count <= limits.requestBytes else { return refuseSize() }
+            guard let count = Int(length), count <= largestBody else { return refuseSize() }
             answer?.requestBytes = count
         }
         if head.version != .http1_0, head.headers.first(name: "expect")?.lowercased() == "100-continue" {
@@ -189,7 +197,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func append(_ bytes: ByteBuffer) {
         let count = bytes.readableBytes
-        guard count <= limits.requestBytes - body.readableBytes else { return refuseSize() }
+        guard count <= largestBody - body.readableBytes else { return refuseSize() }
         guard registry.reserve(count) else {
             return refuse(RequestError(.overloaded, "The server holds too many request bodies at the moment."))
         }
@@ -200,10 +208,12 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func complete(_ head: HTTPRequestHead) {
         guard let context else { return }
         stopTimers()
-        let request = HTTPRequest(head: head, body: body, receivedAt: receivedAt)
+        let request = HTTPRequest(
+            head: head, body: body, receivedAt: receivedAt, preflightAnswer: gate.preflightAnswer(to: head))
         body = ByteBuffer()
         let exchange = HTTPExchange(
-            request: request, identity: RequestIdentity(id: framing.requestID, caller: head.headers.callerTrace),
+            request: request, decision: decision,
+            identity: RequestIdentity(id: framing.requestID, caller: head.headers.callerTrace),
             connection: NIOLoopBound(self, eventLoop: context.eventLoop), eventLoop: context.eventLoop)
         phase = .responding(exchange)
         if hasInputClosed { exchange.clientWentAway() }
@@ -216,8 +226,14 @@ final class HTTPConnection: ChannelDuplexHandler {
         reservedBytes = 0
     }
 
+    /// Nothing large is taken from whoever has not shown that it may be sent.
+    private var largestBody: Int {
+        gate.isStranger(decision) ? min(limits.requestBytes, limits.strangersBytes) : limits.requestBytes
+    }
+
     private func refuseSize() {
-        refuse(RequestError(.tooLarge, "The request body is larger than \(limits.requestBytes) bytes."))
+        if case .denied(let denial) = decision { return refuse(ErrorMapping.response(to: denial)) }
+        refuse(RequestError(.tooLarge, "The request body is larger than \(largestBody) bytes."))
     }
 
     // MARK: - Deadlines
@@ -256,13 +272,16 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     /// Answers what is no complete request, and closes.
     private func refuse(_ error: RequestError, status: HTTPResponseStatus? = nil) {
+        refuse(ErrorMapping.response(to: error, status: status))
+    }
+
+    private func refuse(_ response: HTTPResponse) {
         guard let context else { return }
         stopTimers()
         framing.keepsAlive = false
         releaseBody()
         // Nothing more is handed over; the response itself is written from here.
         phase = .lingering
-        let response = ErrorMapping.response(to: error, status: status)
         if answer == nil {
             metrics.answered(HTTPMetrics.Answer(route: nil, status: Int(response.status.code), seconds: 0))
         } else {

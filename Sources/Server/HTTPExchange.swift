@@ -1,5 +1,6 @@
 // A request and the way back to its client, for the task that answers it.
 
+import Access
 import NIOCore
 import NIOHTTP1
 import Observability
@@ -45,11 +46,14 @@ final class HTTPExchange: Sendable {
 
     private struct Account {
         var status = 0
+        var principal = Principal.anonymous
         var followed: FollowedRequest?
         var deliveryAction: (@Sendable () -> Void)?
     }
 
     let request: HTTPRequest
+    /// Whether it may be answered.
+    let decision: AccessDecision
     let identity: RequestIdentity
     private let connection: NIOLoopBound<HTTPConnection>
     private let eventLoop: any EventLoop
@@ -60,10 +64,11 @@ final class HTTPExchange: Sendable {
     private static let largestWrite = 64 * 1024
 
     init(
-        request: HTTPRequest, identity: RequestIdentity, connection: NIOLoopBound<HTTPConnection>,
-        eventLoop: any EventLoop
+        request: HTTPRequest, decision: AccessDecision, identity: RequestIdentity,
+        connection: NIOLoopBound<HTTPConnection>, eventLoop: any EventLoop
     ) {
         self.request = request
+        self.decision = decision
         self.identity = identity
         self.connection = connection
         self.eventLoop = eventLoop
@@ -93,6 +98,15 @@ final class HTTPExchange: Sendable {
     }
 
     // MARK: - Accounts of the request
+
+    /// Whose request it is.
+    var principal: Principal { account.withLock { $0.principal } }
+
+    func note(_ principal: Principal) {
+        account.withLock { $0.principal = principal }
+        identity.client = principal.name.isEmpty ? nil : principal.name
+        identity.tenant = principal.tenant
+    }
 
     /// Of the response that has begun; 0 before.
     var status: Int { account.withLock { $0.status } }

@@ -3,6 +3,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import Observability
 
 #if canImport(Glibc)
@@ -20,13 +21,16 @@ final class HTTPListener: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let server: Server
 
-    init(configuration: ServerConfiguration, metrics: HTTPMetrics) async throws(ServerError) {
+    init(
+        configuration: ServerConfiguration, metrics: HTTPMetrics, gate: RequestGate, tls: TLSIdentity?
+    ) async throws(ServerError) {
         let registry = ConnectionRegistry(limits: configuration.connections)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.eventLoopCount))
         self.registry = registry
         self.group = group
         do {
-            server = try await Self.bind(configuration, registry: registry, metrics: metrics, group: group)
+            server = try await Self.bind(
+                configuration, registry: registry, metrics: metrics, gate: gate, tls: tls, group: group)
         } catch {
             try? await group.shutdownGracefully()
             throw ServerError.cannotListen(address: configuration.address, reason: "\(error)")
@@ -38,7 +42,7 @@ final class HTTPListener: Sendable {
 
     private static func bind(
         _ configuration: ServerConfiguration, registry: ConnectionRegistry, metrics: HTTPMetrics,
-        group: MultiThreadedEventLoopGroup
+        gate: RequestGate, tls: TLSIdentity?, group: MultiThreadedEventLoopGroup
     ) async throws -> Server {
         var bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: configuration.backlog)
@@ -46,7 +50,11 @@ final class HTTPListener: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
         let accept: @Sendable (any Channel) -> EventLoopFuture<AsyncStream<HTTPExchange>?> = { channel in
             channel.eventLoop.makeCompletedFuture {
-                try setUp(channel, configuration: configuration, registry: registry, metrics: metrics)
+                if let tls {
+                    try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.context))
+                }
+                return try setUp(
+                    channel, configuration: configuration, registry: registry, metrics: metrics, gate: gate)
             }
         }
         if let path = configuration.unixSocketPath {
@@ -78,7 +86,8 @@ final class HTTPListener: Sendable {
 
     /// Builds the pipeline of a new connection. Nil: there is no room for it.
     private static func setUp(
-        _ channel: any Channel, configuration: ServerConfiguration, registry: ConnectionRegistry, metrics: HTTPMetrics
+        _ channel: any Channel, configuration: ServerConfiguration, registry: ConnectionRegistry, metrics: HTTPMetrics,
+        gate: RequestGate
     ) throws -> AsyncStream<HTTPExchange>? {
         guard registry.admit(channel) else {
             channel.close(promise: nil)
@@ -86,7 +95,7 @@ final class HTTPListener: Sendable {
         }
         let (exchanges, continuation) = AsyncStream.makeStream(of: HTTPExchange.self)
         let connection = HTTPConnection(
-            configuration: configuration, registry: registry, metrics: metrics, exchanges: continuation)
+            configuration: configuration, registry: registry, metrics: metrics, gate: gate, exchanges: continuation)
         let limits = configuration.connections
         var decoderLimits = NIOHTTPDecoderLimitConfiguration()
         decoderLimits.maxHeaderFieldSize = limits.headerFieldBytes
@@ -127,6 +136,12 @@ final class HTTPListener: Sendable {
         registry.closeAll()
     }
 
+    /// Lets go of the address without ever having run.
+    func close() async {
+        try? await server.executeThenClose { _ in }
+        await shutDown()
+    }
+
     /// Ends the threads. After `run` only.
     func shutDown() async {
         try? await group.shutdownGracefully()
@@ -134,6 +149,16 @@ final class HTTPListener: Sendable {
 }
 
 extension ServerConfiguration {
+    /// The same for a listener of metrics alone; nil if the API's serves them.
+    var forMetrics: ServerConfiguration? {
+        guard let metricsPort else { return nil }
+        var configuration = self
+        configuration.host = metricsHost ?? host
+        configuration.port = metricsPort
+        configuration.unixSocketPath = nil
+        return configuration
+    }
+
     /// Where the server listens, for people.
     var address: String {
         if let unixSocketPath { return unixSocketPath }

@@ -15,10 +15,13 @@ struct HTTPRequest: Sendable {
     let body: ByteBuffer
     /// When the head had been read.
     let receivedAt: Instant
+    /// The answer to a browser that only asks whether a page may send what it wants to; nil for all other requests.
+    let preflightAnswer: HTTPResponse?
 
-    init(head: HTTPRequestHead, body: ByteBuffer, receivedAt: Instant) {
+    init(head: HTTPRequestHead, body: ByteBuffer, receivedAt: Instant, preflightAnswer: HTTPResponse?) {
+        self.preflightAnswer = preflightAnswer
         method = head.method
-        path = String(decoding: head.uri.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
+        path = head.path
         query = Substring(head.uri.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst())
         headers = head.headers
         self.body = body
@@ -33,6 +36,11 @@ struct HTTPRequest: Sendable {
         }
         return nil
     }
+}
+
+extension HTTPRequestHead {
+    /// Up to the question mark, as it came: access, routes and metrics all go by this, and by no other header's word.
+    var path: String { String(decoding: uri.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self) }
 }
 
 struct HTTPResponse: Sendable {

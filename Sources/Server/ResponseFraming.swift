@@ -7,10 +7,13 @@ struct ResponseFraming {
     var keepsAlive = true
     private var version = HTTPVersion.http1_1
     private var omitsBody = false
+    private var additionalHeaders = HTTPHeaders()
     /// The client's, if it has one that can be sent back; else a new one.
     private(set) var requestID = RandomID.make()
 
-    mutating func begin(responseTo head: HTTPRequestHead) {
+    /// - Parameter headers: What the response says whatever it is.
+    mutating func begin(responseTo head: HTTPRequestHead, adding headers: HTTPHeaders = [:]) {
+        additionalHeaders = headers
         version = head.version
         omitsBody = head.method == .HEAD
         requestID = head.headers.requestID ?? RandomID.make()
@@ -20,6 +23,7 @@ struct ResponseFraming {
 
     /// Whatever follows is not about the request before.
     mutating func reset() {
+        additionalHeaders = [:]
         requestID = RandomID.make()
     }
 
@@ -41,6 +45,7 @@ struct ResponseFraming {
 
     private mutating func head(_ status: HTTPResponseStatus, _ headers: HTTPHeaders, length: Int?) -> HTTPResponseHead {
         var headers = headers
+        headers.add(contentsOf: additionalHeaders)
         if let length {
             headers.replaceOrAdd(name: "content-length", value: String(length))
         } else if version == .http1_0 {

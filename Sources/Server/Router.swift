@@ -1,5 +1,6 @@
 // Which endpoint answers which path and method.
 
+import Access
 import NIOHTTP1
 import OpenAI
 
@@ -7,7 +8,13 @@ import OpenAI
 struct Router: Sendable {
     typealias Endpoint = @Sendable (HTTPExchange) async throws -> Void
 
-    private var endpoints: [String: [(method: HTTPMethod, endpoint: Endpoint)]] = [:]
+    private struct Route: Sendable {
+        let method: HTTPMethod
+        let access: RouteAccess
+        let endpoint: Endpoint
+    }
+
+    private var endpoints: [String: [Route]] = [:]
 
     /// Methods and paths that are served, in the order of the paths.
     var routes: [(method: HTTPMethod, path: String)] {
@@ -16,12 +23,23 @@ struct Router: Sendable {
         }
     }
 
-    mutating func on(_ method: HTTPMethod, _ paths: String..., endpoint: @escaping Endpoint) {
-        for path in paths { endpoints[path, default: []].append((method, endpoint)) }
+    /// - Parameter access: What it takes to be answered. There is no default: a route says it.
+    mutating func on(
+        _ method: HTTPMethod, _ paths: String..., access: RouteAccess, endpoint: @escaping Endpoint
+    ) {
+        for path in paths {
+            endpoints[path, default: []].append(Route(method: method, access: access, endpoint: endpoint))
+        }
+    }
+
+    /// What it takes to be answered. The path is the one that `answer` looks up.
+    func access(_ method: HTTPMethod, _ path: String) -> RouteAccess {
+        endpoints[path]?.first { $0.method == method }?.access ?? .unknown
     }
 
     /// Answers a request; an error has not been told to the client yet.
     func answer(_ exchange: HTTPExchange) async throws {
+        if let answer = exchange.request.preflightAnswer { return try await exchange.respond(answer) }
         guard let candidates = endpoints[exchange.request.path] else {
             throw RequestError(.unknownPath, "Not Found")
         }

@@ -32,6 +32,16 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var tellsCachedTokens = false
     /// `--fingerprint-mode`: names the server and its settings in responses; nil: none.
     public var systemFingerprint: String?
+    /// `--ssl-certfile` and what goes with it; nil: connections are not encrypted.
+    public var tls: TLSFiles?
+    /// `--allowed-origins` and what goes with it; nil: pages of other origins stay out.
+    public var crossOrigin: CrossOriginPolicy?
+    /// `--metrics-port`: `/metrics` and the dashboard have a listener of their own there; nil: they share the API's.
+    public var metricsPort: Int?
+    /// `--metrics-host`; nil: the API's.
+    public var metricsHost: String?
+    /// The share of a core's time that scrapes may take for long; over it they are answered 503.
+    public var scrapeShare = 0.1
     /// What `/version` answers.
     public var version = "0.1.0"
     /// An engine that has work but has not come round for so long counts as stuck, and `/health` says so.
@@ -52,6 +62,8 @@ public struct ConnectionLimits: Sendable, Equatable {
     public var uriBytes = 8 * 1024
     /// `--max-request-bytes`: the largest body.
     public var requestBytes = 32 * 1024 * 1024
+    /// The largest body of a request whose sender has not shown that it may be sent: just to answer it in good order.
+    public var strangersBytes = 64 * 1024
     /// All bodies held at the same time.
     public var bufferedBytes = 256 * 1024 * 1024
     /// Bytes of pipelined requests that may wait for the response before them; more stay in the system's buffer.

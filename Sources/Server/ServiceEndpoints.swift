@@ -1,5 +1,6 @@
 // The endpoints that generate nothing.
 
+import Access
 import Generation
 import JSON
 import NIOHTTP1
@@ -12,17 +13,31 @@ struct ServiceEndpoints: Sendable {
     let configuration: ServerConfiguration
     let state: ServiceState
     let metrics: ServiceMetrics
+    private let scrapes: ScrapeBudget
+
+    init(configuration: ServerConfiguration, state: ServiceState, metrics: ServiceMetrics) {
+        self.configuration = configuration
+        self.state = state
+        self.metrics = metrics
+        scrapes = ScrapeBudget(share: configuration.scrapeShare)
+    }
 
     func register(in router: inout Router) {
-        router.on(.GET, "/health", "/ping", endpoint: health)
-        router.on(.POST, "/ping", endpoint: health)
-        router.on(.GET, "/version", endpoint: version)
-        router.on(.GET, "/load", endpoint: load)
-        router.on(.GET, "/metrics", "/metrics/", endpoint: scrape)
-        router.on(.HEAD, "/metrics", "/metrics/", endpoint: scrape)
-        router.on(.GET, "/v1/models", "/models", endpoint: models)
-        router.on(.POST, "/tokenize", endpoint: tokenize)
-        router.on(.POST, "/detokenize", endpoint: detokenize)
+        router.on(.GET, "/version", access: .api, endpoint: version)
+        router.on(.GET, "/load", access: .api, endpoint: load)
+        router.on(.GET, "/v1/models", "/models", access: .api, endpoint: models)
+        router.on(.POST, "/tokenize", access: .api, endpoint: tokenize)
+        router.on(.POST, "/detokenize", access: .api, endpoint: detokenize)
+    }
+
+    func registerProbes(in router: inout Router) {
+        router.on(.GET, "/health", "/ping", access: .open, endpoint: health)
+        router.on(.POST, "/ping", access: .open, endpoint: health)
+    }
+
+    func registerMetrics(in router: inout Router) {
+        router.on(.GET, "/metrics", "/metrics/", access: .metrics, endpoint: scrape)
+        router.on(.HEAD, "/metrics", "/metrics/", access: .metrics, endpoint: scrape)
     }
 
     @Sendable
@@ -49,12 +64,19 @@ struct ServiceEndpoints: Sendable {
             exchange.request.headers[canonicalForm: name].joined(separator: ",")
         }
         let begun = Instant.now()
+        guard scrapes.allows(begun) else {
+            let sentence = "Scrapes have used up their share of the machine. Try again later."
+            let error = RequestError(.overloaded, sentence)
+            return try await exchange.respond(ErrorMapping.response(to: error, headers: ["retry-after": "1"]))
+        }
         let format = ExpositionFormat(accept: header("accept"))
         var response = HTTPResponse(
             headers: ["content-type": format.contentType, "vary": "Accept, Accept-Encoding"],
             body: metrics.registry.exposition(as: format))
         GzipCoding.encode(&response, for: header("accept-encoding"))
-        metrics.scraped(seconds: Instant.now().seconds(since: begun))
+        let seconds = Instant.now().seconds(since: begun)
+        scrapes.spent(seconds)
+        metrics.scraped(seconds: seconds)
         try await exchange.respond(response)
     }
 
@@ -62,7 +84,8 @@ struct ServiceEndpoints: Sendable {
     private func models(_ exchange: HTTPExchange) async throws {
         let generator = try state.generator()
         let created = WallClock.seconds()
-        let cards = generator.model.names.map { name in
+        let names = generator.model.names.filter { exchange.principal.allows(model: $0) }
+        let cards = names.map { name in
             ModelList.Card(
                 id: name, created: created, root: generator.model.root, maxModelLength: generator.maxModelLength,
                 permissionID: "modelperm-" + RandomID.make())
@@ -74,7 +97,7 @@ struct ServiceEndpoints: Sendable {
     private func tokenize(_ exchange: HTTPExchange) async throws {
         let generator = try state.generator()
         let request = try TokenizeRequest(json: body(of: exchange), limits: configuration.requests)
-        try generator.model.check(name: request.model)
+        try generator.model.check(name: request.model, for: exchange.principal)
         let prompt: GenerationRequest.Prompt =
             switch request.input {
             case .prompt(let text): .text(text)
@@ -97,16 +120,20 @@ struct ServiceEndpoints: Sendable {
     private func detokenize(_ exchange: HTTPExchange) async throws {
         let generator = try state.generator()
         let request = try DetokenizeRequest(json: body(of: exchange))
-        try generator.model.check(name: request.model)
+        try generator.model.check(name: request.model, for: exchange.principal)
         let text = try generator.decode(request.tokens)
         try await exchange.respond(HTTPResponse(json: ServiceResponse.detokenized(text)))
     }
 }
 
 extension LoadedModel {
-    /// Throws unless a request for the model `name` is for this one.
-    func check(name: String?) throws(RequestError) {
-        if !isNamed(name) { throw RequestError(unknownModel: name, among: names) }
+    /// Throws unless a request for the model `name` is for this one. A model that the principal may not use is, to it,
+    /// none that is served.
+    func check(name: String?, for principal: Principal) throws(RequestError) {
+        let asked = name.flatMap { $0.isEmpty ? nil : $0 } ?? self.name
+        guard isNamed(name), principal.allows(model: asked) else {
+            throw RequestError(unknownModel: name, among: names.filter { principal.allows(model: $0) })
+        }
     }
 }
 

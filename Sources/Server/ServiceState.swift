@@ -1,5 +1,6 @@
 // What all requests share: whether the model is there, whether the server is stopping, how many are in flight.
 
+import Access
 import Generation
 import Observability
 import OpenAI
@@ -78,10 +79,10 @@ final class ServiceState: Sendable {
         reason: .draining, answer: RequestError(.unavailable, "The server is shutting down."))
 
     /// Throws unless a request for the model `name` is for the one that is served, or is going to be.
-    func checkModel(name: String?) throws(RequestError) {
-        if let generator = try? generator() { return try generator.model.check(name: name) }
-        let names = configuration.modelNames
-        guard let name, !name.isEmpty, !names.isEmpty, !names.contains(name) else { return }
+    func checkModel(name: String?, for principal: Principal) throws(RequestError) {
+        if let generator = try? generator() { return try generator.model.check(name: name, for: principal) }
+        let names = configuration.modelNames.filter { principal.allows(model: $0) }
+        guard let name, !name.isEmpty, !configuration.modelNames.isEmpty, !names.contains(name) else { return }
         throw RequestError(unknownModel: name, among: names)
     }
 

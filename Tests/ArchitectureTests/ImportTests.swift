@@ -23,28 +23,32 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
     "Evaluation": (["Models", "Kernels", "Tokenization", "Primitives"], []),
+    "Access": (
+        ["JSON", "CPlatform"], ["Crypto", "CryptoExtras", "Yams", "AsyncHTTPClient", "NIOCore", "NIOHTTP1"]
+    ),
     "Observability": (
         ["Engine", "Telemetry", "JSON", "Primitives"],
         ["Logging", "Tracing", "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]
     ),
     "Server": (
         [
-            "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON", "Primitives",
-            "CPlatform",
+            "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON",
+            "Primitives", "CPlatform",
         ],
-        ["NIOCore", "NIOPosix", "NIOHTTP1", "Logging"]
+        ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "Logging"]
     ),
     "LoadTesting": (["JSON", "Primitives"], ["AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]),
     "Benchmarking": (["Engine", "LoadTesting", "Sampling", "JSON", "Primitives"], []),
     "PagodaCLI": (
         [
-            "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
+            "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
             "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
             "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
     ),
     "pagoda": (["PagodaCLI"], []),
     "HubTesting": (["JSON"], ["Crypto", "NIOCore", "NIOPosix", "NIOHTTP1"]),
+    "AccessTesting": ([], ["Crypto", "CryptoExtras", "Foundation"]),
     "TraceTesting": ([], ["NIOCore", "NIOPosix", "NIOHTTP1"]),
     "EngineTesting": (["Engine", "Models", "ModelFiles", "Kernels", "Scheduling", "Sampling", "Primitives"], []),
 ]

@@ -73,9 +73,10 @@ final class RunningPrometheus: MonitoringProgram, @unchecked Sendable {
 
     /// - Parameters:
     ///   - targets: host, port and path of the metrics by name of the job.
+    ///   - settings: further lines of a job's configuration.
     ///   - rules: files of rules by their name.
     init(
-        targets: [String: String], rules: [String: String] = [:], alertmanagerPort: Int? = nil, features: [String] = []
+        targets: [String: String], settings: [String: [String]] = [:], rules: [String: String] = [:], alertmanagerPort: Int? = nil, features: [String] = []
     ) async throws {
         var configuration = "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n"
         configuration += "rule_files: [rules/*.yml]\n"
@@ -91,6 +92,7 @@ final class RunningPrometheus: MonitoringProgram, @unchecked Sendable {
                   metrics_path: \(target[slash...])
                   static_configs: [{targets: ['\(target[..<slash])']}]\n
                 """
+            configuration += (settings[job] ?? []).map { "  \($0)\n" }.joined()
         }
         var files = ["prometheus.yml": configuration]
         for (name, text) in rules { files["rules/\(name)"] = text }

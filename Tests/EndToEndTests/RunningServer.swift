@@ -4,6 +4,7 @@ import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 import Testing
 
 /// A `pagoda serve` process on a port of its own; ended by its id when the test lets go of it.
@@ -12,6 +13,10 @@ final class RunningServer: @unchecked Sendable {
     /// As many connections as a test has clients.
     private static let client = {
         var configuration = HTTPClient.Configuration()
+        // Certificates are made for the test, by an authority that nobody knows.
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.certificateVerification = .none
+        configuration.tlsConfiguration = tls
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
@@ -19,6 +24,7 @@ final class RunningServer: @unchecked Sendable {
     let port: Int
     let process: Process
     private let log: URL
+    private let scheme: String
 
     /// Starts a model, by default the usual one, and waits until it is ready.
     ///
@@ -27,6 +33,7 @@ final class RunningServer: @unchecked Sendable {
     ///   - environment: Instead of this process's, if it is given.
     init(_ options: [String] = [], model: String? = nil, environment: [String: String]? = nil) async throws {
         port = Self.freePort()
+        scheme = options.contains("--ssl-certfile") ? "https" : "http"
         log = FileManager.default.temporaryDirectory.appending(path: "pagoda-\(port).log")
         _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         process = Process()
@@ -53,7 +60,7 @@ final class RunningServer: @unchecked Sendable {
     /// A port that hardly anything else has: below those that the system gives to clients' connections.
     static func freePort() -> Int { Int.random(in: 10_000..<32_000) }
 
-    var base: String { "http://127.0.0.1:\(port)" }
+    var base: String { "\(scheme)://127.0.0.1:\(port)" }
     var logText: String { (try? String(contentsOf: log, encoding: .utf8)) ?? "" }
 
     /// The status of a GET; nil while nothing listens.

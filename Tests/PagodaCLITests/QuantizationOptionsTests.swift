@@ -12,13 +12,14 @@ struct QuantizationOptionsTests {
     private static let compressed = "quantized/ct-w4a16-g32"
 
     /// The error of `pagoda eval` with a model and options, which plans before it looks for a tokenizer.
-    private func message(_ model: String, _ options: String) throws -> String {
+    private func message(_ model: String, _ options: String) async throws -> String {
         let path = Self.fixtures.appending(path: model).path
         let arguments = ["eval", path, "--text", "/dev/null", "--context-length", "16"]
-        var command = try Pagoda.parseAsRoot(
+        let parsed = try Pagoda.parseAsRoot(
             Pagoda.normalized(arguments + options.split(separator: " ").map { String($0) }))
+        var command = try #require(parsed as? any AsyncParsableCommand)
         do {
-            try command.run()
+            try await command.run()
             Issue.record("a model without a tokenizer was evaluated")
             return ""
         } catch {
@@ -35,8 +36,8 @@ struct QuantizationOptionsTests {
             (plain, "-q int4 --quantize_head none"), (plain, "--quantize-head int8"),
             (gptq, "--dtype float32"), (gptq, "--dtype float32 --quantize-head none"),
         ])
-    func accepted(model: String, options: String) throws {
-        #expect(try message(model, options).contains("tokenizer"))
+    func accepted(model: String, options: String) async throws {
+        #expect(try await message(model, options).contains("tokenizer"))
     }
 
     @Test(
@@ -46,8 +47,8 @@ struct QuantizationOptionsTests {
             (awq, "compressed-tensors", "quantised by awq"), (compressed, "gptq", "compressed-tensors in 4 bits"),
             (gptq, "int4", "quantised by gptq"), (plain, "gguf", "not quantised"),
         ])
-    func contradictions(model: String, asked: String, found: String) throws {
-        let text = try message(model, "--quantization \(asked)")
+    func contradictions(model: String, asked: String, found: String) async throws {
+        let text = try await message(model, "--quantization \(asked)")
         #expect(text.contains("--quantization \(asked)") && text.contains(found) && text.contains("int8"), "\(text)")
     }
 
@@ -57,8 +58,8 @@ struct QuantizationOptionsTests {
             (plain, "--quantization fp6", "fp6"), (plain, "--quantization int4 --dtype float32", "--quantization"),
             (gptq, "--quantize-head int8 --dtype float32", "--quantize-head"), (gptq, "--quantize-head int2", "int2"),
         ])
-    func refused(model: String, options: String, word: String) throws {
-        let text = try message(model, options)
+    func refused(model: String, options: String, word: String) async throws {
+        let text = try await message(model, options)
         #expect(text.contains(word) && text.contains("allowed"), "\(text)")
     }
 }

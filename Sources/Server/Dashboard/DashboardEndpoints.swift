@@ -1,5 +1,6 @@
 // `/dashboard`, its data, and the task that collects it.
 
+import Access
 import Diagnosis
 import NIOHTTP1
 import OpenAI
@@ -22,8 +23,8 @@ struct DashboardEndpoints: Sendable {
     }
 
     func register(in router: inout Router) {
-        router.on(.GET, "/dashboard", "/dashboard/", endpoint: document)
-        router.on(.GET, "/dashboard/data", "/dashboard/data/", endpoint: data)
+        router.on(.GET, "/dashboard", "/dashboard/", access: .metrics, endpoint: document)
+        router.on(.GET, "/dashboard/data", "/dashboard/data/", access: .metrics, endpoint: data)
     }
 
     /// Samples the registry until the task is cancelled.

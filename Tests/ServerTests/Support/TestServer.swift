@@ -1,5 +1,6 @@
 // A server on a port of its own, with a scripted engine behind it.
 
+import Access
 import Engine
 import EngineTesting
 import Generation
@@ -21,6 +22,10 @@ struct TestServer: Sendable {
         var maxModelLength = 512
         var maxRunningSequences = 16
         var executor = ScriptedExecutor.Configuration()
+        /// Who comes in.
+        var access = AccessControl.open
+        /// Names of tenants with series of their own.
+        var tenants: [String] = []
         /// Whether the model is there from the start.
         var isReady = true
         /// Whether requests are followed, and what becomes of them.
@@ -42,13 +47,14 @@ struct TestServer: Sendable {
     ) async throws {
         var options = Options()
         configure(&options)
-        let metrics = try ServiceMetrics(
-            MetricsConfiguration(
-                modelName: "tiny", version: "1", instructionSet: "none", maxModelLength: options.maxModelLength,
-                blockSize: 16, blockCount: 1024, cacheDataType: "auto"))
+        var measured = MetricsConfiguration(
+            modelName: "tiny", version: "1", instructionSet: "none", maxModelLength: options.maxModelLength,
+            blockSize: 16, blockCount: 1024, cacheDataType: "auto")
+        measured.tenants = options.tenants
+        let metrics = try ServiceMetrics(measured)
         let journal = options.journal.map { RequestJournal($0) }
         let server = try await APIServer(
-            configuration: options.server, metrics: metrics, journal: journal,
+            configuration: options.server, access: options.access, metrics: metrics, journal: journal,
             logger: options.logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let port = try #require(server.port)
         let generator = try TestModel.generator(
