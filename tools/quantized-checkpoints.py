@@ -4,10 +4,10 @@
 
 A LAYOUT is auto_gptq, auto_awq or llm_compressor (compressed-tensors), a group size and sym or asym, such as
 auto_gptq-64-sym; five of them by default. Each lands in PAGODA_CACHE/quantized/NAME-LAYOUT (~/.cache/pagoda), rounded to
-nearest, and takes a minute or two. Needs torch, transformers, gguf and auto-round (0.16.1 was used). Afterwards
-tools/quantized-reference.py writes the logits that Tests/ModelsTests compare with.
+nearest without a search for scales, and takes a minute or two. Needs torch, transformers, gguf and auto-round (0.16.1 was
+used). Afterwards tools/quantized-reference.py writes the logits that Tests/ModelsTests compare with.
 """
-import os, shutil, sys
+import json, os, shutil, sys
 import torch
 from auto_round import AutoRound
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -23,12 +23,16 @@ def plain_folder(path, name):
     if not os.path.exists(os.path.join(folder, "config.json")):
         source, file = os.path.split(os.path.abspath(path))
         model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.bfloat16)
-        # Its weights are plain numbers by now.
         model.hf_quantizer = None
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(source, gguf_file=file).save_pretrained(folder)
+        # Its weights are plain numbers by now.
+        path = os.path.join(folder, "config.json")
+        with open(path) as config:
+            values = json.load(config)
+        values.pop("quantization_config", None)
+        with open(path, "w") as config:
+            json.dump(values, config, indent=2)
     return folder
 
 
@@ -38,7 +42,7 @@ def quantise(source, target, layout):
     model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
     ids = tokenizer(TEXT, return_tensors="pt").input_ids[0]
     samples = [ids[i:i + 256].unsqueeze(0) for i in range(0, len(ids) - 256, 256)]
-    rounding = AutoRound(model, tokenizer, bits=4, group_size=int(group), sym=symmetry == "sym", iters=0,
+    rounding = AutoRound(model, tokenizer, bits=4, group_size=int(group), sym=symmetry == "sym", iters=0, disable_opt_rtn=True,
                          dataset=samples, seqlen=256, nsamples=len(samples), batch_size=4, device_map="cpu")
     rounding.quantize_and_save(target + ".part", format=kind)
     # The program makes a folder of its own in the one it is given.

@@ -114,3 +114,8 @@ void PG_NAME(pg_add)(const float *in, int32_t size, float *out) {
     for (int32_t i = 0; i < size; i += 8)
         store8(out + i, load8(out + i) + load8(in + i));
 }
+
+void PG_NAME(pg_scale)(float factor, int32_t size, float *out) {
+    for (int32_t i = 0; i < size; i += 8)
+        store8(out + i, load8(out + i) * broadcast8(factor));
+}

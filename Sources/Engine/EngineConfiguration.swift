@@ -1,6 +1,6 @@
 // What an engine is allowed to use, and how it refuses.
 
-import Models
+public import Models
 public import Scheduling
 
 public struct EngineConfiguration: Sendable, Equatable {
@@ -18,6 +18,8 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var schedulerDelay = Duration.milliseconds(10)
     /// `--enable-prefix-caching`: requests with a common prefix share its blocks, and compute it once.
     public var cachesPrefixes = true
+    /// Requests whose keys are rotated differently share no prefix.
+    public var rotaryVariants = RotaryVariants()
     /// `--seed`: from it come the seeds of requests that bring none.
     public var seed: UInt64 = 0
 

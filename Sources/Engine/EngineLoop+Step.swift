@@ -54,7 +54,8 @@ extension EngineLoop {
             forward.sequences.append(
                 ForwardBatch.Sequence(
                     firstRow: Int32(firstRow), rowCount: Int32(entry.count), contextLength: Int32(entry.end),
-                    blockTableOffset: Int32(forward.blockTables.count)))
+                    blockTableOffset: Int32(forward.blockTables.count),
+                    promptLength: Int32(owner.run.request.promptTokenIDs.count)))
             forward.blockTables.append(contentsOf: table)
             for position in entry.start..<entry.end {
                 let (block, offset) = position.quotientAndRemainder(dividingBy: limits.blockSize)

@@ -51,7 +51,8 @@ public final class InferenceEngine: Sendable {
     private func named(_ request: EngineRequest) -> EngineRequest {
         guard configuration.cachesPrefixes, let scope = request.prefixScope else { return request }
         var request = request, hasher = PrefixHasher(blockSize: limits.blockSize)
-        let root = PrefixHasher.root(scope: scope)
+        let variant = configuration.rotaryVariants.variant(promptLength: request.promptTokenIDs.count)
+        let root = PrefixHasher.root(scope: variant == 0 ? scope : "\(scope)\u{0}\(variant)")
         request.prefixRoot = root
         request.blockHashes = hasher.names(of: request.promptTokenIDs, after: root)
         return request

@@ -7,10 +7,13 @@ internal import Primitives
 struct CachedSequence {
     var tokenIDs: [TokenID]
     private(set) var computedCount = 0
+    private let promptCount: Int
     private var blocks: [BlockID] = []
 
+    /// - Parameter tokenIDs: Its prompt.
     init(_ tokenIDs: [TokenID]) {
         self.tokenIDs = tokenIDs
+        promptCount = tokenIDs.count
     }
 
     var pendingCount: Int { tokenIDs.count - computedCount }
@@ -30,7 +33,7 @@ struct CachedSequence {
         batch.sequences.append(
             ForwardBatch.Sequence(
                 firstRow: Int32(firstRow), rowCount: Int32(count), contextLength: Int32(end),
-                blockTableOffset: Int32(batch.blockTables.count)))
+                blockTableOffset: Int32(batch.blockTables.count), promptLength: Int32(promptCount)))
         batch.blockTables += blocks
         batch.logitRows += (batch.rowCount - wantedCount..<batch.rowCount).map { Int32($0) }
         computedCount = end

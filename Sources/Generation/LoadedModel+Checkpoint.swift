@@ -27,12 +27,32 @@ extension LoadedModel {
         }
         let endIDs = recommended.eosTokenIDs + checkpoint.configuration.eosTokenIDs
         var stopIDs = endIDs.compactMap { TokenID(exactly: $0) }
-        // A GGUF file has no list of its own; its roles of tokens say the same.
-        if case .gguf = checkpoint.tokenizerFiles { stopIDs += tokenizer.endOfGenerationIDs }
+        var template = chatTemplate ?? checkpoint.chatTemplate
+        switch checkpoint.tokenizerFiles {
+        case .gguf:
+            // There is no list of its own; its roles of tokens say the same.
+            stopIDs += tokenizer.endOfGenerationIDs
+        case .tiktoken:
+            // Its code ends a chat at these, and has the template, which is ChatML.
+            stopIDs += tokenizer.endOfGenerationIDs
+            template = template ?? Self.qwenTemplate
+        case .huggingFace:
+            break
+        }
         try self.init(
-            names: names, root: root, tokenizer: tokenizer, chatTemplate: chatTemplate ?? checkpoint.chatTemplate,
-            defaults: defaults, stopIDs: stopIDs)
+            names: names, root: root, tokenizer: tokenizer, chatTemplate: template, defaults: defaults,
+            stopIDs: stopIDs)
     }
+
+    /// The conversation of first-generation Qwen (`make_context` of qwen_generation_utils.py).
+    private static let qwenTemplate = """
+        {% if messages and messages[0].role != 'system' %}<|im_start|>system
+        You are a helpful assistant.<|im_end|>
+        {% endif %}{% for message in messages %}<|im_start|>{{ message.role }}
+        {{ message.content }}<|im_end|>
+        {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+        {% endif %}
+        """
 
     private static func tokenizer(of checkpoint: ModelCheckpoint) throws(GenerationError) -> Tokenizer {
         do {
@@ -41,8 +61,10 @@ extension LoadedModel {
                 return try Tokenizer(gguf: try GGUFVocabulary(metadata))
             case .huggingFace(let tokenizer?, let configuration):
                 return try Tokenizer(tokenizerJSON: tokenizer, tokenizerConfig: configuration)
+            case .tiktoken(let vocabulary):
+                return try Tokenizer(qwenTiktoken: vocabulary)
             case .huggingFace(nil, _):
-                throw GenerationError.unusableCheckpoint("the folder has no tokenizer.json.")
+                throw GenerationError.unusableCheckpoint("the folder has no tokenizer.json and no qwen.tiktoken.")
             }
         } catch let error as GenerationError {
             throw error

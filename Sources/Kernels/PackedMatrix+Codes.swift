@@ -44,10 +44,12 @@ extension PackedMatrix {
 
     /// Rounds the stacked rows of `sources` (at least one) to `rounded` on all workers.
     ///
-    /// - Parameter columnCount: A multiple of 32.
+    /// - Parameters:
+    ///   - columnCount: A multiple of 32.
+    ///   - packed: See `forEachPanel`.
     public init(
         rounding sources: [MatrixSource], to rounded: RoundedForm, columnCount: Int, in arena: Arena, purpose: String,
-        pool: WorkerPool
+        pool: WorkerPool, packed: (Range<Int>) -> Void = { _ in }
     ) throws(KernelError) {
         precondition(columnCount % Int(PG_GROUP) == 0, "columns that are no whole groups")
         let form = rounded == .int8 ? PG_FORM_Q8_G32 : PG_FORM_Q4_G32
@@ -55,7 +57,7 @@ extension PackedMatrix {
         try self.init(
             parts: [(form: Int32(form.rawValue), rowCount: rows.count)], columnCount: columnCount, in: arena,
             purpose: purpose)
-        packPanels(pool: pool) { part, _, panel, floats in
+        packPanels(pool: pool, packed: packed) { part, _, panel, floats in
             let first = panel * Self.panelRows
             var pointers = part.decode(rows[first..<min(rows.count, first + Self.panelRows)], into: floats)
             pg_quantize_panel(part.form, &pointers, Int32(columnCount), part.panel(panel))
@@ -70,14 +72,15 @@ extension PackedMatrix {
 
     /// Calls `pack` for each panel of each part, on all workers, with room for its rows in fp32.
     private func packPanels(
-        pool: WorkerPool, _ pack: (Part, _ part: Int, _ panel: Int, _ floats: UnsafeMutablePointer<Float>) -> Void
+        pool: WorkerPool, packed: (Range<Int>) -> Void = { _ in },
+        _ pack: (Part, _ part: Int, _ panel: Int, _ floats: UnsafeMutablePointer<Float>) -> Void
     ) {
         pool.run { worker in
             let floats = UnsafeMutablePointer<Float>.allocate(capacity: Self.panelRows * columnCount)
             defer { floats.deallocate() }
             for index in 0..<partCount {
                 let part = part(index)
-                worker.stage(tiles: part.panelCount) { panel in pack(part, index, panel, floats) }
+                part.forEachPanel(worker, packed: packed) { panel in pack(part, index, panel, floats) }
             }
         }
     }

@@ -31,10 +31,12 @@ public struct MatrixSource {
 extension PackedMatrix {
     /// Packs the stacked rows of `sources` (at least one) on all workers.
     ///
-    /// - Parameter asFloat32: Dequantise exactly to fp32 (reference mode) instead of keeping the codes.
+    /// - Parameters:
+    ///   - asFloat32: Dequantise exactly to fp32 (reference mode) instead of keeping the codes.
+    ///   - packed: See `forEachPanel`.
     public init(
         packing sources: [MatrixSource], columnCount: Int, asFloat32: Bool, in arena: Arena, purpose: String,
-        pool: WorkerPool
+        pool: WorkerPool, packed: (Range<Int>) -> Void = { _ in }
     ) throws(KernelError) {
         var parts: [(form: Int32, rowCount: Int)] = []
         var formats: [StorageFormat] = []
@@ -49,14 +51,14 @@ extension PackedMatrix {
             }
         }
         try self.init(parts: parts, columnCount: columnCount, in: arena, purpose: purpose)
-        let packed = self, partCount = parts.count
+        let matrix = self, partCount = parts.count
         let rows = Self.rows(of: sources, columnCount: columnCount)
         pool.run { worker in
             let scratch = UnsafeMutablePointer<Float>.allocate(capacity: asFloat32 ? Self.panelRows * columnCount : 1)
             defer { scratch.deallocate() }
             for index in 0..<partCount {
-                let part = packed.part(index)
-                worker.stage(tiles: part.panelCount) { panel in
+                let part = matrix.part(index)
+                part.forEachPanel(worker, packed: packed) { panel in
                     let first = part.firstRow + panel * Self.panelRows
                     let panelRows = rows[first..<min(part.firstRow + part.rowCount, first + Self.panelRows)]
                     if asFloat32 {
@@ -93,6 +95,20 @@ extension PackedMatrix {
 }
 
 extension PackedMatrix.Part {
+    /// Calls `body` for each panel, on all workers, some panels in one stage.
+    ///
+    /// - Parameter packed: Told of the matrix's rows that are done, stage by stage and on one worker, so that the bytes
+    ///   of a large source can be given back before its last row is read.
+    func forEachPanel(_ worker: Worker, packed: (Range<Int>) -> Void, _ body: (Int) -> Void) {
+        let stagePanels = 128
+        for first in stride(from: 0, to: panelCount, by: stagePanels) {
+            let end = min(panelCount, first + stagePanels)
+            worker.stage(tiles: end - first) { body(first + $0) }
+            guard worker.index == 0 else { continue }
+            packed(firstRow + first * PackedMatrix.panelRows..<firstRow + min(rowCount, end * PackedMatrix.panelRows))
+        }
+    }
+
     /// `rows`, up to 16 and at least one, are of one format.
     func pack(panel index: Int, _ rows: ArraySlice<PackedMatrix.RowSource>) {
         guard let source = rows.first?.format.packSource else { return }

@@ -66,10 +66,12 @@ extension KernelSet {
         functions.add_scaled(other.row(otherRow), factor, Int32(matrix.columnCount), matrix.row(row))
     }
 
-    /// matrix[row] *= factor.
-    public func scale(_ matrix: FloatMatrix, row: Int, by factor: Float) {
-        let values = matrix.row(row)
-        for column in 0..<matrix.columnCount { values[column] *= factor }
+    /// matrix[row, i] *= factor for the first `columnCount` columns, a multiple of 8; nil: for all.
+    public func scale(_ matrix: FloatMatrix, row: Int, columnCount: Int? = nil, by factor: Float) {
+        let columnCount = columnCount ?? matrix.columnCount
+        precondition(
+            columnCount >= 0 && columnCount <= matrix.columnCount && columnCount % 8 == 0, "columns out of range")
+        functions.scale(factor, Int32(columnCount), matrix.row(row))
     }
 
     /// 1 / (1 + e^−x).

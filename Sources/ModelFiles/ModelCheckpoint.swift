@@ -6,6 +6,8 @@ public import JSON
 public enum TokenizerFiles: Sendable {
     /// `tokenizer.json` and `tokenizer_config.json`, where the folder has them.
     case huggingFace(tokenizer: JSONValue?, configuration: JSONValue?)
+    /// The bytes of `qwen.tiktoken`, where the folder has it and no `tokenizer.json`.
+    case tiktoken([UInt8])
     /// Keys `tokenizer.ggml.*`.
     case gguf(GGUFMetadata)
 }
@@ -27,6 +29,7 @@ public struct ModelCheckpoint: Sendable {
     public var format: CheckpointFormat { weights.format }
 
     private static let longestTemplateBytes = 1 << 20
+    private static let longestVocabularyBytes = 64 << 20
 
     /// Opens a GGUF file, or a folder with config.json and safetensors. Whether the architecture is supported is for
     /// the loader to say.
@@ -69,7 +72,12 @@ public struct ModelCheckpoint: Sendable {
             }
         let tokenizer = try Self.json("tokenizer.json", in: folder)
         let tokenizerConfiguration = try Self.json("tokenizer_config.json", in: folder)
-        tokenizerFiles = .huggingFace(tokenizer: tokenizer, configuration: tokenizerConfiguration)
+        tokenizerFiles =
+            if tokenizer == nil, let path = Self.existing("qwen.tiktoken", in: folder) {
+                .tiktoken(try JSONFile.bytes(of: path, limit: Self.longestVocabularyBytes))
+            } else {
+                .huggingFace(tokenizer: tokenizer, configuration: tokenizerConfiguration)
+            }
         chatTemplate = try Self.chatTemplate(in: folder, tokenizerConfiguration)
         self.name = name
         self.configuration = configuration

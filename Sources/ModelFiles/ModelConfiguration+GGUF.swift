@@ -28,6 +28,7 @@ extension ModelConfiguration {
         self.headSize = headSize
         vocabularySize = vocabulary
         contextLength = context
+        defaultContextLength = context
         normEpsilon = Float(
             try fields.number("attention.layer_norm_rms_epsilon", in: ConfigurationLimits.epsilon) ?? 1e-6)
         hiddenActivation = nil
@@ -39,6 +40,7 @@ extension ModelConfiguration {
         let otherScaling = try Self.ropeScaling(fields, context: context)
         ropeScaling = longRope ?? otherScaling
         rotaryDimensions = try fields.integer("rope.dimension_count", in: ConfigurationLimits.headSize) ?? headSize
+        logNLength = nil
         ropeFrequencyDivisors = hasDivisors ? "rope_freqs.weight" : nil
         tiesEmbeddings = gguf.tensor(named: "output.weight") == nil
         hasQKVBias = gguf.tensor(named: "blk.0.attn_q.bias") != nil

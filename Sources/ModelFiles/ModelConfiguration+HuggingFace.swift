@@ -8,6 +8,10 @@ extension ModelConfiguration {
         var file = file
         let architecture = try Self.architecture(file)
         file.architecture = architecture
+        if architecture == Self.qwenName {
+            self = try Self.qwen(file)
+            return
+        }
         try Self.checkIsText(file, architecture: architecture)
         func size(_ key: String, _ range: ClosedRange<Int>) throws(ModelFileError) -> Int {
             try file.require(key, try file.integer(key, in: range))
@@ -33,6 +37,7 @@ extension ModelConfiguration {
         self.headSize = headSize
         vocabularySize = vocabulary
         contextLength = rope.contextLength
+        defaultContextLength = rope.contextLength
         normEpsilon = Float(try file.number("rms_norm_eps", in: ConfigurationLimits.epsilon) ?? 1e-6)
         let gemmaActivation = try file.string("hidden_activation"), activation = try file.string("hidden_act")
         hiddenActivation = gemmaActivation ?? activation
@@ -42,6 +47,7 @@ extension ModelConfiguration {
         ropeTheta = rope.theta
         ropeScaling = rope.scaling
         rotaryDimensions = Int(Double(headSize) * rope.rotaryShare)
+        logNLength = nil
         ropeFrequencyDivisors = nil
         let hasHead = weights.tensorNames.contains { $0.hasPrefix("lm_head.") }
         tiesEmbeddings = try file.bool("tie_word_embeddings") ?? !hasHead

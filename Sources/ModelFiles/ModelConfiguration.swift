@@ -13,6 +13,8 @@ public enum RopeScaling: Sendable, Equatable {
     case llama3(
         factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContextLength: Int)
     case yarn(Yarn)
+    /// The base grows with the prompt beyond the trained length (first-generation Qwen); see `variant(promptLength:)`.
+    case dynamicNTK(trainedLength: Int)
     case longRope(LongRope)
     /// A kind that readers know only by name.
     case unsupported(String)
@@ -62,6 +64,20 @@ public enum RopeScaling: Sendable, Equatable {
                 attentionFactor ?? (derived ? (1 + log(factor) / log(Double(originalContextLength))).squareRoot() : 1)
         }
     }
+
+    /// Which of its frequencies a sequence with a prompt of `promptLength` tokens has, from first to last token: 0 up
+    /// to the trained length, then one more for each doubling. Always 0 where the prompt's length plays no part.
+    ///
+    /// Keys of different variants can't be shared: whoever keeps them beyond their sequence must keep them apart.
+    public func variant(promptLength: Int) -> Int {
+        guard case .dynamicNTK(let trainedLength) = self else { return 0 }
+        var variant = 0, length = trainedLength
+        while length < promptLength {
+            variant += 1
+            length *= 2
+        }
+        return variant
+    }
 }
 
 /// Which layers see a sliding window alone.
@@ -101,6 +117,8 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var vocabularySize: Int
     /// Positions the model supports, with its scaling.
     public var contextLength: Int
+    /// Positions it is run with unless asked otherwise; at most `contextLength`.
+    public var defaultContextLength: Int
     public var normEpsilon: Float
     /// Nil: as the family has it.
     public var hiddenActivation: String?
@@ -114,6 +132,9 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var ropeScaling: RopeScaling
     /// Leading dimensions of each head that are rotated.
     public var rotaryDimensions: Int
+    /// LogN attention: from position n on, n as given here, a query is multiplied by the logarithm to base n of the
+    /// number of tokens up to and with it. Nil: none.
+    public var logNLength: Int?
     /// The tensor of divisors of the rotary frequencies, f32 [rotaryDimensions / 2], where GGUF gives the scaling so.
     public var ropeFrequencyDivisors: String?
     /// Whether the output head is the embedding.

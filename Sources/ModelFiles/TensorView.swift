@@ -19,6 +19,13 @@ public struct TensorView: Sendable {
     public func releasePages() {
         file.adviseDontNeed(byteRange)
     }
+
+    /// The same for some rows, which are indices of the outermost dimension.
+    public func releasePages(rows: Range<Int>) {
+        guard let count = shape.first, count > 0, rows.lowerBound >= 0, rows.upperBound <= count else { return }
+        let rowBytes = byteRange.count / count, start = byteRange.lowerBound
+        file.adviseDontNeed(start + rows.lowerBound * rowBytes..<start + rows.upperBound * rowBytes)
+    }
 }
 
 /// The kind of files a checkpoint consists of; tensor names depend on it.

@@ -1,6 +1,7 @@
-// How the attention of a batch is shared among the workers.
+// What the layers' attention of a batch has in common: how it is shared among the workers, and rotations.
 
 internal import Kernels
+internal import ModelFiles
 
 /// The tasks of one step's attention, the same for every layer.
 ///
@@ -12,15 +13,20 @@ struct AttentionPlan {
     /// In a stage of their own, after it: those whose parts were computed one by one.
     private(set) var merges: [KVCacheStorage.AttentionTask] = []
 
+    /// Of each row, the variant of the rotation that its sequence has; empty where all have the same.
+    private var rotaryVariants: [Int] = []
+
+    private let ropeScaling: RopeScaling
     private let keyValueHeadCount: Int
     private let groupSize: Int
     private let workerCount: Int
     private let partialCapacity: Int
 
     /// - Parameter partialCapacity: Partial results that there is room for; see `partialCount`.
-    init(keyValueHeadCount: Int, groupSize: Int, workerCount: Int, partialCapacity: Int) {
-        self.keyValueHeadCount = keyValueHeadCount
-        self.groupSize = groupSize
+    init(_ configuration: ModelConfiguration, workerCount: Int, partialCapacity: Int) {
+        ropeScaling = configuration.ropeScaling
+        keyValueHeadCount = configuration.keyValueHeadCount
+        groupSize = configuration.headCount / configuration.keyValueHeadCount
         self.workerCount = workerCount
         self.partialCapacity = partialCapacity
     }
@@ -55,6 +61,25 @@ struct AttentionPlan {
         }
         if workerCount > 1, tasks.count < Self.tasksPerWorker * workerCount { cutIntoParts() }
         tasks.sort { $0.firstPosition + $0.rowCount > $1.firstPosition + $1.rowCount }
+        setRotaryVariants(for: sequences)
+    }
+
+    /// See `RopeScaling.variant(promptLength:)`.
+    func rotaryVariant(ofRow row: Int) -> Int {
+        row < rotaryVariants.count ? rotaryVariants[row] : 0
+    }
+
+    private mutating func setRotaryVariants(for sequences: [ForwardBatch.Sequence]) {
+        rotaryVariants.removeAll(keepingCapacity: true)
+        guard case .dynamicNTK = ropeScaling else { return }
+        for sequence in sequences {
+            let variant = ropeScaling.variant(promptLength: Int(sequence.promptLength))
+            let end = Int(sequence.firstRow) + Int(sequence.rowCount)
+            if rotaryVariants.count < end {
+                rotaryVariants.append(contentsOf: repeatElement(0, count: end - rotaryVariants.count))
+            }
+            for row in Int(sequence.firstRow)..<end { rotaryVariants[row] = variant }
+        }
     }
 
     private mutating func cutIntoParts() {

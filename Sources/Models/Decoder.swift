@@ -12,9 +12,10 @@ struct Decoder {
     let settings: DecoderSettings
     let weights: DecoderWeights
     let buffers: DecoderBuffers
-    let rotary: RotaryTable
-    /// Of layers with a sliding window.
-    let slidingRotary: RotaryTable
+    /// Of each variant; see `RopeScaling.variant(promptLength:)`.
+    let rotary: [RotaryTable]
+    /// Of layers with a sliding window; nil: as the others.
+    let slidingRotary: RotaryTable?
     let cache: KVCacheStorage
     let kernels: KernelSet
     let workerCount: Int
@@ -52,7 +53,9 @@ struct Decoder {
         layer.queryKeyValue.multiply(
             buffers.normed, tokenCount: rows, into: buffers.queryKeyValue, kernels, worker, workerCount: workerCount)
         worker.stage(tiles: rows) { row in
-            placeInCache(layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row])
+            placeInCache(
+                layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row],
+                rotary: rotary[plan.rotaryVariant(ofRow: row)])
         }
         // Heads can be quantised where they are computed, unless a group has columns of several tasks.
         let isEachTasks = headGroupsFillGroups && !layer.attentionOutput.permutesColumns
@@ -108,7 +111,9 @@ struct Decoder {
 
     /// Adds the biases, norms the heads of Q and K where the family does it, rotates them to their position, and writes
     /// K and V to their slot.
-    private func placeInCache(_ layer: DecoderLayer, _ index: Int, row: Int, position: Int32, slot: Int32) {
+    private func placeInCache(
+        _ layer: DecoderLayer, _ index: Int, row: Int, position: Int32, slot: Int32, rotary: RotaryTable
+    ) {
         if let bias = layer.queryKeyValueBias { kernels.add(bias, to: buffers.queryKeyValue, row: row) }
         if let norm = layer.queryNorm {
             kernels.rmsNormHeads(
@@ -123,7 +128,10 @@ struct Decoder {
         kernels.rotate(
             buffers.queryKeyValue, row: row, firstColumn: 0,
             headCount: configuration.headCount + configuration.keyValueHeadCount, headSize: headSize,
-            table: settings.windows[index] > 0 ? slidingRotary : rotary, position: Int(position))
+            table: settings.windows[index] > 0 ? slidingRotary ?? rotary : rotary, position: Int(position))
+        if let factor = configuration.logNFactor(position: Int(position)) {
+            kernels.scale(buffers.queryKeyValue, row: row, columnCount: queryWidth, by: factor)
+        }
         cache.store(
             layer: index, slot: Int(slot), from: buffers.queryKeyValue, row: row, keyColumn: queryWidth,
             valueColumn: queryWidth + keyWidth, kernels)

@@ -16,8 +16,10 @@ public struct DecoderArchitecture: Sendable {
     var requiresQueryKeyValueBias = false
     /// GGUF writers reorder the rows of Q and K of this family, so that rotation pairs neighbours instead of halves.
     var ggufInterleavesRotaryRows = false
-    /// Whether Q, K and V are one tensor, and gate and up another.
-    var fusesProjections = false
+    /// Whether Q, K and V are one tensor.
+    var fusesQueryKeyValue = false
+    /// Whether gate and up are one.
+    var fusesGateUp = false
     /// Whether the heads of Q and K are normed, before they are rotated.
     var normsQueriesAndKeys = false
     /// Whether what attention and feed-forward add to the residual stream is normed first.
@@ -47,6 +49,11 @@ public struct DecoderArchitecture: Sendable {
     public static let qwen2 = DecoderArchitecture(
         huggingFaceNames: ["Qwen2ForCausalLM"], ggufNames: ["qwen2"], requiresQueryKeyValueBias: true)
 
+    /// The first generation.
+    public static let qwen = DecoderArchitecture(
+        huggingFaceNames: ["QWenLMHeadModel"], ggufNames: [], tensorNames: .qwen,
+        requiresQueryKeyValueBias: true, fusesQueryKeyValue: true)
+
     public static let qwen2Moe = DecoderArchitecture(
         huggingFaceNames: ["Qwen2MoeForCausalLM"], ggufNames: ["qwen2moe"], requiresQueryKeyValueBias: true)
 
@@ -70,9 +77,9 @@ public struct DecoderArchitecture: Sendable {
 
     /// Phi-3, Phi-3.5, Phi-4 and Phi-4-mini.
     public static let phi3 = DecoderArchitecture(
-        huggingFaceNames: ["Phi3ForCausalLM"], ggufNames: ["phi3"], fusesProjections: true)
+        huggingFaceNames: ["Phi3ForCausalLM"], ggufNames: ["phi3"], fusesQueryKeyValue: true, fusesGateUp: true)
 
-    public static let supported = [llama, mixtral, qwen2, qwen2Moe, qwen3, qwen3Moe, gemma2, gemma3, phi3]
+    public static let supported = [llama, mixtral, qwen, qwen2, qwen2Moe, qwen3, qwen3Moe, gemma2, gemma3, phi3]
 
     /// The family that calls itself `name` in a checkpoint of either format.
     public static func named(_ name: String) throws(ModelError) -> DecoderArchitecture {

@@ -46,8 +46,12 @@ extension DecoderWeights {
             isTied
             ? tokenEmbedding
             : try loader.matrix(.outputHead, rows: vocabulary, columns: hidden, rounding: options.headRounding)
-        rotary = try RotaryFrequencies(
-            configuration, divisors: loader.rotaryDivisors(), contextLength: options.contextLength)
+        let divisors = try loader.rotaryDivisors()
+        let longest = RotaryVariants(configuration).variant(promptLength: options.contextLength)
+        rotary = try (0...longest).map {
+            try RotaryFrequencies(
+                configuration, divisors: divisors, contextLength: options.contextLength, variant: $0)
+        }
         let slidingTheta = configuration.slidingRopeTheta ?? architecture.slidingRopeTheta
         slidingRotary = slidingTheta.map {
             RotaryFrequencies(dimensions: configuration.rotaryDimensions, theta: $0)

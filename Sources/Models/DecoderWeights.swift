@@ -62,7 +62,8 @@ struct DecoderWeights {
     let outputNorm: FloatMatrix
     /// The token embedding itself where the two are tied.
     let outputHead: PackedMatrix
-    let rotary: RotaryFrequencies
+    /// Of each variant; see `RopeScaling.variant(promptLength:)`.
+    let rotary: [RotaryFrequencies]
     /// Of layers with a sliding window, where theirs are others.
     let slidingRotary: RotaryFrequencies?
 }

@@ -18,12 +18,17 @@ public struct ForwardBatch: Sendable {
         public var contextLength: Int32
         /// Where its block table starts in `blockTables`; it covers at least `contextLength` tokens.
         public var blockTableOffset: Int32
+        /// Tokens it began with, the same in every pass: some models' rotation depends on it.
+        public var promptLength: Int32
 
-        public init(firstRow: Int32, rowCount: Int32, contextLength: Int32, blockTableOffset: Int32) {
+        public init(
+            firstRow: Int32, rowCount: Int32, contextLength: Int32, blockTableOffset: Int32, promptLength: Int32
+        ) {
             self.firstRow = firstRow
             self.rowCount = rowCount
             self.contextLength = contextLength
             self.blockTableOffset = blockTableOffset
+            self.promptLength = promptLength
         }
     }
 

@@ -75,10 +75,9 @@ public final class LocalExecutor: Executor {
         let groupSize = configuration.headCount / configuration.keyValueHeadCount
         let partialCount = AttentionPlan.partialCount(
             maximumLength: options.maximumModelLength, groupSize: groupSize, workerCount: pool.workerCount)
-        plan = AttentionPlan(
-            keyValueHeadCount: configuration.keyValueHeadCount, groupSize: groupSize, workerCount: pool.workerCount,
-            partialCapacity: partialCount)
-        let rotary = try weights.rotary.table(positions: options.maximumModelLength, in: arena)
+        plan = AttentionPlan(configuration, workerCount: pool.workerCount, partialCapacity: partialCount)
+        let arena = arena
+        let rotary = try weights.rotary.map { try $0.table(positions: options.maximumModelLength, in: arena) }
         decoder = Decoder(
             configuration: configuration, settings: settings, weights: weights,
             buffers: try DecoderBuffers(
@@ -86,7 +85,7 @@ public final class LocalExecutor: Executor {
                 scratchSize: cache.attentionScratch(groupSize: groupSize), partialCount: partialCount,
                 workerCount: pool.workerCount, in: arena),
             rotary: rotary,
-            slidingRotary: try weights.slidingRotary?.table(positions: options.maximumModelLength, in: arena) ?? rotary,
+            slidingRotary: try weights.slidingRotary?.table(positions: options.maximumModelLength, in: arena),
             cache: cache, kernels: kernels, workerCount: pool.workerCount)
     }
 
@@ -163,6 +162,7 @@ public final class LocalExecutor: Executor {
             try require(
                 sequence.rowCount > 0 && sequence.firstRow >= 0 && Int(sequence.firstRow + sequence.rowCount) <= rows
                     && sequence.contextLength >= sequence.rowCount && sequence.contextLength <= maximumModelLength
+                    && sequence.promptLength > 0 && sequence.promptLength <= maximumModelLength
                     && sequence.blockTableOffset >= 0
                     && Int(sequence.blockTableOffset) + blocks <= batch.blockTables.count, "sequence out of range")
         }

@@ -109,6 +109,7 @@ extension WeightLoader {
     /// Shape [rows, groups].
     private func scales(_ name: String, _ scheme: ModuleQuantization, rows: Int, groups: Int) throws -> [Float] {
         let tensor = try require("\(name).\(scheme.scalesName)")
+        defer { tensor.releasePages() }
         let format = try storageFormat(tensor)
         guard format.blockElements == 1 else {
             throw ModelError.unsupportedElementType(
@@ -135,6 +136,7 @@ extension WeightLoader {
             return [Int16](repeating: Int16(1 << (scheme.layout.bits - 1)), count: rows * groups)
         }
         let tensor = try require("\(name).\(tensorName)")
+        defer { tensor.releasePages() }
         if tensor.elementType == .int8 {
             // compressed-tensors, whose int8 has no packing: the offset from a signed to an unsigned code is added.
             try check(tensor, shape: [rows, groups])
@@ -166,6 +168,7 @@ extension WeightLoader {
                 tensor: tensor.name, type: tensor.elementType.name, file: fileName)
         }
         try check(tensor, shape: [columns])
+        defer { tensor.releasePages() }
         let indices = tensor.withUnsafeBytes { bytes in
             (0..<columns).map {
                 Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self))

@@ -22,12 +22,20 @@ public struct RotaryFrequencies: Sendable, Equatable {
     ///   - contextLength: Positions that will be computed. LongRoPE has factors for contexts as long as in training and
     ///     others for longer ones. They are chosen once, by the longest context that is served, as vLLM and llama.cpp
     ///     do: were each sequence to choose them, keys in the cache would have to be rotated anew as it grows.
-    public init(_ configuration: ModelConfiguration, divisors: [Float]?, contextLength: Int) throws(ModelError) {
-        let base = Float(configuration.ropeTheta)
+    ///   - variant: See `RopeScaling.variant(promptLength:)`.
+    public init(
+        _ configuration: ModelConfiguration, divisors: [Float]?, contextLength: Int, variant: Int = 0
+    ) throws(ModelError) {
+        var base = Float(configuration.ropeTheta)
+        if case .dynamicNTK = configuration.ropeScaling {
+            // NTK-aware scaling by 1, 3, 7, … (QWenModel.get_ntk_alpha), in the precision of its Python.
+            let factor = Double(2 << variant) - 1, size = Double(configuration.rotaryDimensions)
+            base = Float(configuration.ropeTheta * pow(factor, size / (size - 2)))
+        }
         let frequencies = Self.frequencies(base: base, dimensions: configuration.rotaryDimensions)
         inverse = frequencies.map { 1 / $0 }
         switch configuration.ropeScaling {
-        case .none:
+        case .none, .dynamicNTK:
             break
         case .linear(let factor):
             inverse = inverse.map { $0 / Float(factor) }
@@ -101,5 +109,25 @@ public struct RotaryFrequencies: Sendable, Equatable {
             }
         }
         return table
+    }
+}
+
+/// Which of its rotations a sequence has; see `RopeScaling.variant(promptLength:)`.
+public struct RotaryVariants: Sendable, Equatable {
+    private let scaling: RopeScaling
+
+    /// One for all.
+    public init() { scaling = .none }
+
+    public init(_ configuration: ModelConfiguration) { scaling = configuration.ropeScaling }
+
+    public func variant(promptLength: Int) -> Int { scaling.variant(promptLength: promptLength) }
+}
+
+extension ModelConfiguration {
+    /// What a query at `position` is multiplied with; nil: nothing.
+    func logNFactor(position: Int) -> Float? {
+        guard let logNLength, position >= logNLength else { return nil }
+        return Float(log(Double(position + 1)) / log(Double(logNLength)))
     }
 }

@@ -26,7 +26,7 @@ enum TensorRole {
 
 /// How a family names the tensors of its safetensors, where that is not as most do.
 enum HuggingFaceNames {
-    case llama, gemma, mixtral
+    case llama, gemma, mixtral, qwen
 }
 
 /// Names of roles in one format and family.
@@ -108,6 +108,23 @@ struct TensorNames {
         case (.mixtral, .router(let layer)): "model.layers.\(layer).block_sparse_moe.gate"
         case (.mixtral, .expert(let projection, let layer, let expert)):
             "model.layers.\(layer).block_sparse_moe.experts.\(expert).\(projection.mixtralName)"
+        case (.qwen, let role): qwenName(role)
+        default: nil
+        }
+    }
+
+    /// `QWenLMHeadModel`; w2 is the gate.
+    private func qwenName(_ role: TensorRole) -> String? {
+        switch role {
+        case .tokenEmbedding: "transformer.wte"
+        case .outputNorm: "transformer.ln_f"
+        case .attentionNorm(let layer): "transformer.h.\(layer).ln_1"
+        case .feedForwardNorm(let layer): "transformer.h.\(layer).ln_2"
+        case .queryKeyValue(let layer): "transformer.h.\(layer).attn.c_attn"
+        case .attentionOutput(let layer): "transformer.h.\(layer).attn.c_proj"
+        case .gate(let layer): "transformer.h.\(layer).mlp.w2"
+        case .up(let layer): "transformer.h.\(layer).mlp.w1"
+        case .down(let layer): "transformer.h.\(layer).mlp.c_proj"
         default: nil
         }
     }

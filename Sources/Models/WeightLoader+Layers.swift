@@ -8,7 +8,7 @@ extension WeightLoader {
         let hidden = configuration.hiddenSize, headSize = configuration.headSize
         let queryRows = configuration.headCount * headSize, keyRows = configuration.keyValueHeadCount * headSize
         let stacked =
-            architecture.fusesProjections
+            architecture.fusesQueryKeyValue
             ? [RowRange(role: .queryKeyValue(layer: layer), count: queryRows + 2 * keyRows)]
             : [
                 RowRange(role: .query(layer: layer), count: queryRows),
@@ -42,8 +42,8 @@ extension WeightLoader {
         let fused = TensorRole.gateUp(layer: layer)
         return .dense(
             try matrices(
-                gate: architecture.fusesProjections ? RowRange(role: fused, count: inner, total: 2 * inner) : gate,
-                up: architecture.fusesProjections
+                gate: architecture.fusesGateUp ? RowRange(role: fused, count: inner, total: 2 * inner) : gate,
+                up: architecture.fusesGateUp
                     ? RowRange(role: fused, count: inner, first: inner, total: 2 * inner) : up,
                 down: RowRange(role: .down(layer: layer), count: configuration.hiddenSize), inner: inner))
     }

@@ -76,12 +76,18 @@ struct WeightLoader {
                     packing: sources, columnCount: columns, asFloat32: isExact, sharingInputOf: other, in: arena,
                     purpose: purpose, pool: pool)
             }
+            // Embeddings and heads are too large for file and panels to be in memory together.
+            let packed: (Range<Int>) -> Void = { rows in
+                if ranges.count == 1, ranges[0].total == nil { tensors[0].releasePages(rows: rows) }
+            }
             if let rounding, !asFloat32, columns % 32 == 0, tensors.allSatisfy({ $0.elementType.blockElements == 1 }) {
                 return try PackedMatrix(
-                    rounding: stored, to: rounding, columnCount: columns, in: arena, purpose: purpose, pool: pool)
+                    rounding: stored, to: rounding, columnCount: columns, in: arena, purpose: purpose, pool: pool,
+                    packed: packed)
             }
             return try PackedMatrix(
-                packing: stored, columnCount: columns, asFloat32: isExact, in: arena, purpose: purpose, pool: pool)
+                packing: stored, columnCount: columns, asFloat32: isExact, in: arena, purpose: purpose, pool: pool,
+                packed: packed)
         }
     }
 
@@ -160,6 +166,7 @@ struct WeightLoader {
         _ tensor: TensorView, size: Int, into out: FloatMatrix, at column: Int, order: (Int) -> Int = { $0 }
     ) throws {
         try check(tensor, shape: [size])
+        defer { tensor.releasePages() }
         let format = try storageFormat(tensor)
         try tensor.withUnsafeBytes { bytes in
             let values = Dequantize.decode(bytes, format: format, elementCount: size)

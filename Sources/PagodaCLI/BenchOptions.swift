@@ -44,7 +44,9 @@ struct BenchOptions: ParsableArguments {
         var progress = ProgressLine()
         progress.show("loading \(plan.root)")
         let recorder = StepRecorder()
-        let engine = try await plan.startEngine(observer: recorder) { _ in }
+        let engine = try await plan.startEngine(
+            observer: recorder, progress: { _ in },
+            loaded: { executor in Console.note("\(MemoryPlan.megabytes(executor.weightBytes)) of packed weights\n") })
         let set = KernelSet(plan.executor.instructionSet).instructionSet.rawValue
         progress.show(
             "\(plan.checkpoint.name): \(set), \(plan.executor.threadCount) threads, KV cache of "

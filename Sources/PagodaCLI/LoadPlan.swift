@@ -25,7 +25,7 @@ struct LoadPlan {
         _ = try DecoderArchitecture.named(configuration.architecture)
         let rounding = try model.rounding(of: checkpoint)
         let threadCount = try parallel.threadCount()
-        let maximumLength = try model.maximumLength(contextLength: configuration.contextLength)
+        let maximumLength = try model.maximumLength(configuration)
 
         var executor = LocalExecutorOptions()
         executor.threadCount = threadCount
@@ -58,6 +58,7 @@ struct LoadPlan {
         }
         engine.schedulerDelay = .microseconds(Int64(scheduler.schedulerDelay * 1000))
         engine.cachesPrefixes = cache.enablePrefixCaching ?? true
+        engine.rotaryVariants = RotaryVariants(configuration)
         engine.seed = model.seed
         self.engine = engine
     }
@@ -70,6 +71,7 @@ struct LoadPlan {
             + 16 * configuration.intermediateSize
         return options.maximumRows * perRow + options.maximumLogitRows * 4 * configuration.vocabularySize
             + options.maximumModelLength * 4 * configuration.rotaryDimensions
+            * (1 + configuration.ropeScaling.variant(promptLength: options.maximumModelLength))
     }
 }
 
@@ -103,8 +105,11 @@ extension ModelOptions {
         }
     }
 
-    func maximumLength(contextLength: Int) throws -> Int {
-        guard let maxModelLen, maxModelLen != "auto", maxModelLen != "-1" else { return contextLength }
+    func maximumLength(_ configuration: ModelConfiguration) throws -> Int {
+        guard let maxModelLen, maxModelLen != "auto", maxModelLen != "-1" else {
+            return configuration.defaultContextLength
+        }
+        let contextLength = configuration.contextLength
         guard let count = HumanCount(argument: maxModelLen)?.value, count > 0 else {
             throw CommandError.invalidOption(
                 name: "max-model-len", value: maxModelLen, allowed: "a number of tokens, or auto")

@@ -129,6 +129,7 @@ struct ServeCommand: AsyncParsableCommand {
             observer: observation.observer(beside: metrics.engine),
             progress: { share in logger.info("loading: \(Int(share * 100)) %") },
             loaded: { executor in
+                logger.info("loaded: \(MemoryPlan.megabytes(executor.weightBytes)) of packed weights")
                 metrics.engine.learn(from: executor, measuringMachine: measuresMachine, logger: logger)
             })
     }

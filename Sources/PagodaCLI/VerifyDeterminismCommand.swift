@@ -92,7 +92,7 @@ struct VerifyDeterminismCommand: AsyncParsableCommand {
 
     private func loadPrompts(_ located: LocatedModel, decoded: Int) throws -> [DeterminismPrompt] {
         let checkpoint = try located.checkpoint()
-        let longest = try model.maximumLength(contextLength: checkpoint.configuration.contextLength)
+        let longest = try model.maximumLength(checkpoint.configuration)
         guard decoded < longest else {
             throw CommandError.invalidOption(
                 name: "tokens", value: "\(decoded)", allowed: "less than the model's context of \(longest)")

@@ -54,19 +54,38 @@ extension MergeTable {
             gguf.tokenTypes.isEmpty || gguf.tokenTypes[Int(id)] == GGUFVocabulary.TokenType.normal.rawValue
         }
         let order = gguf.scores.indices.sorted { Self.precedes(gguf.scores[$0], gguf.scores[$1]) }
-        var merges: [(left: TokenID, right: TokenID, rank: Int32, result: TokenID)] = []
+        var ranks: [(token: TokenID, rank: Int32)] = []
         var rank: Int32 = 0
         for (index, token) in order.enumerated() {
             // Equal scores are equally urgent: then the leftmost pair of a word merges first.
             if index > 0, Self.precedes(gguf.scores[order[index - 1]], gguf.scores[token]) { rank += 1 }
             let result = TokenID(truncatingIfNeeded: token)
-            guard isNormal(result) else { continue }
+            if isNormal(result) { ranks.append((result, rank)) }
+        }
+        self.init(splitting: ranks, vocabulary: vocabulary, isPart: isNormal)
+    }
+
+    /// tiktoken's merges: any two tokens that together are a token, and the lower that one's id, the more urgent.
+    ///
+    /// - Parameter count: Of the vocabulary's tokens, the first ones; no others take part.
+    init(idsOf vocabulary: Vocabulary, count: Int) {
+        let ranks = (0..<count).compactMap { Int32(exactly: $0) }.map { (token: $0, rank: $0) }
+        self.init(splitting: ranks, vocabulary: vocabulary) { $0 < count }
+    }
+
+    /// A merge, with the rank of the whole, for each way to cut each of `tokens` between two characters into two tokens
+    /// that may be parts.
+    private init(
+        splitting tokens: [(token: TokenID, rank: Int32)], vocabulary: Vocabulary, isPart: (TokenID) -> Bool
+    ) {
+        var merges: [(left: TokenID, right: TokenID, rank: Int32, result: TokenID)] = []
+        for (result, rank) in tokens {
             let bytes = Array(vocabulary.text(of: result))
             // Every place to cut is tried, so length counts twice; pieces of published models have at most 192 bytes.
             guard bytes.count <= 1024 else { continue }
             for cut in bytes.indices.dropFirst() where bytes[cut] & 0xC0 != 0x80 {
-                guard let left = vocabulary.id(of: bytes, in: 0..<cut), isNormal(left),
-                    let right = vocabulary.id(of: bytes, in: cut..<bytes.count), isNormal(right)
+                guard let left = vocabulary.id(of: bytes, in: 0..<cut), isPart(left),
+                    let right = vocabulary.id(of: bytes, in: cut..<bytes.count), isPart(right)
                 else { continue }
                 merges.append((left, right, rank, result))
             }

@@ -117,6 +117,18 @@ extension PreTokenizer.Step {
         try isolated(#"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)
     }
 
+    /// The words that Llama 3 and Qwen have from OpenAI's cl100k, in which they differ by two places.
+    static func cl100kWords(letters: String, digits: String) throws(TokenizerError) -> Self {
+        try isolated(
+            #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?["# + letters + "]+|" + digits
+                + #"| ?[^\s"# + letters + #"\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#)
+    }
+
+    /// Qwen's, of the first generation and of 2 and 2.5.
+    static func qwenWords() throws(TokenizerError) -> Self {
+        try cl100kWords(letters: #"\p{L}"#, digits: #"\p{N}"#)
+    }
+
     static func digits(individually: Bool) throws(TokenizerError) -> Self {
         try isolated(individually ? #"\p{N}"# : #"\p{N}+"#)
     }

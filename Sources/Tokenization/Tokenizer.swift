@@ -39,6 +39,11 @@ public final class Tokenizer: Sendable {
         self.init(try TokenizerDefinition(gguf: gguf))
     }
 
+    /// Reads `qwen.tiktoken`, the vocabulary of first-generation Qwen models.
+    public convenience init(qwenTiktoken bytes: [UInt8]) throws(TokenizerError) {
+        self.init(try TokenizerDefinition(qwenTiktoken: bytes))
+    }
+
     private init(_ definition: TokenizerDefinition) {
         vocabulary = definition.encoder.vocabulary
         decoder = definition.decoder

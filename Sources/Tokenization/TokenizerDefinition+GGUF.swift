@@ -152,9 +152,9 @@ private enum GGUFPreTokenizer {
         switch self {
         case .gpt2: [try .gpt2Words()]
         case .smolLM: [try .digits(individually: true), try .gpt2Words()]
-        case .llama3, .cl100k: [try .isolated(Self.words(letters: #"\p{L}"#, digits: #"\p{N}{1,3}"#))]
-        case .qwen2: [try .isolated(Self.words(letters: #"\p{L}"#, digits: #"\p{N}"#))]
-        case .qwen35: [try .isolated(Self.words(letters: #"\p{L}\p{M}"#, digits: #"\p{N}"#))]
+        case .llama3, .cl100k: [try .cl100kWords(letters: #"\p{L}"#, digits: #"\p{N}{1,3}"#)]
+        case .qwen2: [try .qwenWords()]
+        case .qwen35: [try .cl100kWords(letters: #"\p{L}\p{M}"#, digits: #"\p{N}"#)]
         case .o200k: [try .isolated(Self.casedWords)]
         }
     }
@@ -166,10 +166,4 @@ private enum GGUFPreTokenizer {
         return "\(before)\(upper)*\(lower)+\(contraction)|\(before)\(upper)+\(lower)*\(contraction)"
             + #"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
     }()
-
-    /// The pattern that Llama 3 and Qwen have from OpenAI's cl100k, in which they differ by two places.
-    private static func words(letters: String, digits: String) -> String {
-        #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?["# + letters + "]+|" + digits
-            + #"| ?[^\s"# + letters + #"\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
-    }
 }

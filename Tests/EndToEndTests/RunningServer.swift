@@ -28,7 +28,9 @@ final class RunningServer: @unchecked Sendable {
 
     /// Starts a model, by default the usual one, and waits until it is ready.
     ///
-    /// - Parameter environment: Instead of this process's, if it is given.
+    /// - Parameters:
+    ///   - model: With `--max-model-len 2048`; nil and `options` with a model of their own: as they say.
+    ///   - environment: Instead of this process's, if it is given.
     init(_ options: [String] = [], model: String? = nil, environment: [String: String]? = nil) async throws {
         port = Self.freePort()
         scheme = options.contains("--ssl-certfile") ? "https" : "http"
@@ -37,11 +39,8 @@ final class RunningServer: @unchecked Sendable {
         process = Process()
         process.executableURL = URL(filePath: try TestFiles.binary())
         process.arguments =
-            [
-                "serve", try model ?? TestFiles.model(), "--host", "127.0.0.1", "--port", "\(port)", "--max-model-len",
-                "2048",
-            ]
-            + options
+            ["serve", "--host", "127.0.0.1", "--port", "\(port)"]
+            + (options.contains("--model") ? [] : [try model ?? TestFiles.model(), "--max-model-len", "2048"]) + options
         if let environment { process.environment = environment }
         process.standardError = try FileHandle(forWritingTo: log)
         try process.run()

@@ -27,6 +27,24 @@ struct ServerProcessTests {
         #expect(server.terminate() == 0)
     }
 
+    @Test("serves a GPTQ folder of first-generation Qwen with vLLM's older command line, as the source writes it")
+    func olderCommandLine() async throws {
+        let folder = TestFiles.root.appending(path: "Tests/ModelsTests/Fixtures/quantized/qwen-gptq-4bit-g32").path
+        let server = try await RunningServer([
+            "--model", folder, "--quantization", "gptq", "--tensor_parallel_size", "1", "--max_num_seqs", "256",
+            "--served_model_name", "qwen-7b-chat", "--max_model_len", "128",
+        ])
+        let body = #"{"model":"qwen-7b-chat","messages":[{"role":"user","content":"a"}],"max_tokens":4,"seed":1}"#
+        let response = try await server.post("/v1/chat/completions", body)
+        let answer = try JSONParser.parse([UInt8](String(buffer: try await response.body.collect(upTo: 1 << 20)).utf8))
+        #expect(response.status == .ok && answer["model"] == "qwen-7b-chat")
+        // System prompt and question are beyond the 24 tokens of its training.
+        #expect(try #require(answer["usage"]?["prompt_tokens"]?.integerValue) > 24)
+        #expect(try #require(answer["usage"]?["completion_tokens"]?.integerValue) >= 1)
+        #expect(server.logText.contains("256 sequences"))
+        #expect(server.terminate() == 0)
+    }
+
     @Test("64 streaming clients are served together, and those who hang up leave nothing behind")
     func manyClients() async throws {
         let server = try await RunningServer(["--max-num-seqs", "64"])

@@ -26,7 +26,7 @@ struct ScriptedExecutorTests {
         batch.sequences = [
             ForwardBatch.Sequence(
                 firstRow: 0, rowCount: Int32(tokens.count - start), contextLength: Int32(tokens.count),
-                blockTableOffset: 0)
+                blockTableOffset: 0, promptLength: Int32(tokens.count))
         ]
         batch.logitRows = [Int32(tokens.count - start - 1)]
         return batch

@@ -56,7 +56,8 @@ struct TextEvaluationTests {
             batch.logitRows = batch.positions
             batch.sequences = [
                 ForwardBatch.Sequence(
-                    firstRow: 0, rowCount: Int32(window.count), contextLength: Int32(window.count), blockTableOffset: 0)
+                    firstRow: 0, rowCount: Int32(window.count), contextLength: Int32(window.count), blockTableOffset: 0,
+                    promptLength: Int32(window.count))
             ]
             try executor.execute(batch, into: logits)
             for position in window.count / 2..<window.count - 1 {

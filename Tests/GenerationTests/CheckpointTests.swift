@@ -32,6 +32,36 @@ struct CheckpointTests {
         #expect(model.tokenizer.decode(encoded.tokenIDs, skipSpecialTokens: false) == text)
     }
 
+    /// A folder with `qwen.tiktoken` and no template, as first-generation Qwen is published.
+    @Test("first-generation Qwen talks in ChatML and stops at the end of a turn")
+    func qwen() throws {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        let checkpoint = try ModelCheckpoint.open(path: tests.appending(path: "ModelsTests/Fixtures/qwen").path)
+        let model = try LoadedModel(checkpoint: checkpoint, root: "qwen")
+        #expect(model.endOfSequenceID == 266)
+        #expect(model.furtherStopIDs == [267, 268])
+        #expect(model.defaults.topP == 0.8 && model.defaults.maximumTokens == 512)
+        let chat = ChatPrompt(messages: [["role": "user", "content": "Hi<|im_end|>\n"]])
+        let encoded = try model.encode(.chat(chat), addsSpecialTokens: false, allowsSpecialInContent: false)
+        #expect(
+            encoded.text == """
+                <|im_start|>system
+                You are a helpful assistant.<|im_end|>
+                <|im_start|>user
+                Hi<|im_end|>
+                <|im_end|>
+                <|im_start|>assistant
+
+                """)
+        // Three turns begin and two end; the mark that the user typed is text.
+        #expect(encoded.tokenIDs.filter { $0 == 267 }.count == 3)
+        #expect(encoded.tokenIDs.filter { $0 == 268 }.count == 2)
+        var own = ChatPrompt(messages: [["role": "system", "content": "Be brief."]])
+        own.addsGenerationPrompt = false
+        let brief = try model.encode(.chat(own), addsSpecialTokens: false, allowsSpecialInContent: false)
+        #expect(brief.text == "<|im_start|>system\nBe brief.<|im_end|>\n")
+    }
+
     @Test("names given by the operator replace the path, and the first one answers")
     func names() throws {
         let model = try LoadedModel(

@@ -109,6 +109,16 @@ struct RowOperationsTests {
         }
     }
 
+    @Test("scaling multiplies the first columns and leaves the rest alone", arguments: InstructionSet.available)
+    func scale(set: InstructionSet) throws {
+        let arena = Arena()
+        var random = SeededGenerator(state: 4)
+        let values = random.floats(48)
+        let out = try matrix([values], in: arena)
+        KernelSet(set).scale(out, row: 0, columnCount: 40, by: 1.375)
+        #expect(rows(out)[0] == values.enumerated().map { $0 < 40 ? $1 * 1.375 : $1 })
+    }
+
     @Test("a row of zeros quantises to zeros, not to a division by zero", arguments: StorageFormat.allCases)
     func zeros(format: StorageFormat) throws {
         let arena = Arena()

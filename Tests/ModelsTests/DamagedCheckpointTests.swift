@@ -34,6 +34,8 @@ private func setLast(_ bytes: [UInt8]) -> @Sendable (inout EditableCheckpoint.Te
     { $0.bytes.replaceSubrange($0.bytes.count - bytes.count..<$0.bytes.count, with: bytes) }
 }
 
+private let qwen = "qwen-gptq-4bit-g32"
+
 private let damages: [Damage] = [
     // Files.
     Damage("cut in the header", "ends before", cut: [single: 100]),
@@ -184,6 +186,26 @@ private let damages: [Damage] = [
     },
     Damage("8-bit weights without a scheme", "I8", of: "ct-w8a8") {
         try $0.replace("quantization_config", by: "other")
+    },
+    // First-generation Qwen.
+    Damage("Qwen without the bias of Q, K and V", "attn.c_attn.bias", of: qwen) { try $0.remove("attn.c_attn.bias") },
+    Damage("Qwen without its fused Q, K and V", "attn.c_attn.qweight", of: qwen) {
+        try $0.remove("attn.c_attn.qweight")
+    },
+    Damage("Qwen with a bias in the feed-forward", "mlp.w1.bias", of: qwen) {
+        try $0.change("mlp.w1.bias") { $0.bytes[0] = 1 }
+    },
+    Damage("Qwen with a feed-forward of odd width", "intermediate_size", "twice", of: qwen) {
+        try $0.replace("\"intermediate_size\": 192", by: "\"intermediate_size\": 191")
+    },
+    Damage("Qwen without the scale of attention", "scale_attn_weights", of: qwen) {
+        try $0.replace("\"scale_attn_weights\": true", by: "\"scale_attn_weights\": false")
+    },
+    Damage("Qwen that rotates nothing", "rotary_pct", of: qwen) {
+        try $0.replace("\"rotary_pct\": 1.0", by: "\"rotary_pct\": 0.1")
+    },
+    Damage("Qwen trained on one token", "seq_length", of: qwen) {
+        try $0.replace("\"seq_length\": 24", by: "\"seq_length\": 1")
     },
 ]
 

@@ -75,6 +75,8 @@ final class PlainRunner {
         var tokens: [TokenID]
         /// How many of the last rows' logits are wanted.
         var wanted: Int
+        /// Of the sequence; nil: up to the piece's end.
+        var promptLength: Int?
     }
 
     /// Computes `pieces` in one pass; rows of logits in the order of the pieces.
@@ -92,7 +94,8 @@ final class PlainRunner {
                 ForwardBatch.Sequence(
                     firstRow: Int32(firstRow), rowCount: Int32(piece.tokens.count),
                     contextLength: Int32(piece.start + piece.tokens.count),
-                    blockTableOffset: Int32(batch.blockTables.count)))
+                    blockTableOffset: Int32(batch.blockTables.count),
+                    promptLength: Int32(piece.promptLength ?? piece.start + piece.tokens.count)))
             batch.blockTables += (0..<Int32(blocksPerSequence)).map { firstBlock + $0 }
             batch.logitRows += (batch.rowCount - piece.wanted..<batch.rowCount).map(Int32.init)
         }
@@ -110,7 +113,9 @@ final class PlainRunner {
             // Wanted rows may begin in the chunk before the last.
             let inChunk = max(0, end - max(start, prompt.count - wanted))
             rows += try run([
-                Piece(sequence: sequence, start: start, tokens: Array(prompt[start..<end]), wanted: inChunk)
+                Piece(
+                    sequence: sequence, start: start, tokens: Array(prompt[start..<end]), wanted: inChunk,
+                    promptLength: prompt.count)
             ])
         }
         return rows

@@ -19,7 +19,7 @@ private enum Quantized {
         "gptq-act-order": 5, "gptq-act-order-of-each": 14, "gptq-dynamic-sharded": 7, "gptq-head": 4.5,
         // The attention's output is left out of it.
         "awq-g32": 7, "ct-w4a16-g32": 4.5, "ct-w4a16-g32-asymmetric": 5, "ct-w4a16-channel": 4.5,
-        "ct-w4a16-act-order": 4.5, "ct-w8a8": 11, "ct-w8a8-asymmetric": 9,
+        "ct-w4a16-act-order": 4.5, "ct-w8a8": 11, "ct-w8a8-asymmetric": 9, "qwen-gptq-4bit-g32": 4.5,
         // The router has 16 bits, or 32 if it was quantised, and of 4 rows counts as 16.
         "gptq-qwen3": 4.5, "gptq-phi3": 5, "gptq-qwen3moe": 5.2, "gptq-qwen3moe-act-order": 6.4,
     ]

@@ -55,13 +55,16 @@ struct SmallCheckpointTests {
         good.positions = [0]
         good.slotMapping = [0]
         good.blockTables = [0, 1]
-        good.sequences = [ForwardBatch.Sequence(firstRow: 0, rowCount: 1, contextLength: 1, blockTableOffset: 0)]
+        good.sequences = [
+            ForwardBatch.Sequence(firstRow: 0, rowCount: 1, contextLength: 1, blockTableOffset: 0, promptLength: 1)
+        ]
         good.logitRows = [0]
         try runner.executor.execute(good, into: logits)
         let changes: [(inout ForwardBatch) -> Void] = [
             { $0.tokenIDs = [96] }, { $0.tokenIDs = [-1] }, { $0.positions = [32] }, { $0.slotMapping = [32] },
             { $0.slotMapping = [-1] }, { $0.blockTables = [2] }, { $0.blockTables = [] }, { $0.logitRows = [1] },
-            { $0.sequences[0].contextLength = 33 }, { $0.sequences[0].rowCount = 2 }, { $0.positions = [] },
+            { $0.sequences[0].contextLength = 33 }, { $0.sequences[0].promptLength = 33 },
+            { $0.sequences[0].promptLength = 0 }, { $0.sequences[0].rowCount = 2 }, { $0.positions = [] },
             { $0.blockCopies = [ForwardBatch.BlockCopy(source: 0, destination: 9)] },
         ]
         for change in changes {

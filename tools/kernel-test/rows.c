@@ -142,21 +142,24 @@ static void check_gate_and_add(void) {
     for (size_t i = 0; i < 4 * 3; i++) {
         static const int32_t sizes[] = {8, 24, SIZE};
         const int32_t size = sizes[i % 3];
-        float gate[SIZE], up[SIZE], gated[SIZE], gelu[SIZE], added[SIZE], scaled[SIZE], out[SIZE];
+        float gate[SIZE], up[SIZE], gated[SIZE], gelu[SIZE], added[SIZE], scaled[SIZE], multiplied[SIZE], out[SIZE];
         random_floats(&random, gate, SIZE, factors[i / 3]);
         random_floats(&random, up, SIZE, 2);
         memcpy(gated, gate, sizeof gate);
         memcpy(gelu, gate, sizeof gate);
         memcpy(added, gate, sizeof gate);
         memcpy(scaled, gate, sizeof gate);
+        memcpy(multiplied, gate, sizeof gate);
         pg_gate_silu_portable(gated, up, size);
         pg_gate_gelu_portable(gelu, up, size);
         pg_add_portable(up, size, added);
         pg_add_scaled_portable(up, 0.3f, size, scaled);
+        pg_scale_portable(0.3f, size, multiplied);
         digest(gated, sizeof gated);
         digest(gelu, sizeof gelu);
         digest(added, sizeof added);
         digest(scaled, sizeof scaled);
+        digest(multiplied, sizeof multiplied);
         for (int32_t k = 0; k < SIZE; k++) {
             const double value = k < size ? gate[k] / (1 + exp(-(double)gate[k])) * up[k] : gate[k];
             check(fabs(gated[k] - value) <= 1e-6 * fabs(value) + 1e-34, "silu of %g: %g, not %g", gate[k], gated[k],
@@ -167,6 +170,7 @@ static void check_gate_and_add(void) {
             check(fabs(gelu[k] - smooth) <= 3e-6 * fabs(smooth) + 2e-7 * fabs(x), "gelu of %g: %g, not %g", gate[k],
                   gelu[k], smooth);
             check(scaled[k] == (k < size ? fmaf(up[k], 0.3f, gate[k]) : gate[k]), "scaled addition");
+            check(multiplied[k] == (k < size ? gate[k] * 0.3f : gate[k]), "scaling");
             check(added[k] == (k < size ? gate[k] + up[k] : gate[k]), "addition");
         }
         for (int v = 0; v < count; v++) {
@@ -182,6 +186,9 @@ static void check_gate_and_add(void) {
             memcpy(out, gate, sizeof out);
             all[v].kernels.add_scaled(up, 0.3f, size, out);
             check_bytes(out, scaled, sizeof out, "%s: scaled addition, size %d", all[v].name, size);
+            memcpy(out, gate, sizeof out);
+            all[v].kernels.scale(0.3f, size, out);
+            check_bytes(out, multiplied, sizeof out, "%s: scaling, size %d", all[v].name, size);
         }
     }
     end_group();

@@ -16,6 +16,7 @@ struct pg_kernels {
     pg_gate_gelu_function *_Nonnull gate_gelu;
     pg_add_scaled_function *_Nonnull add_scaled;
     pg_add_function *_Nonnull add;
+    pg_scale_function *_Nonnull scale;
     pg_attend_function *_Nonnull attend;
     pg_merge_parts_function *_Nonnull merge_parts;
     pg_cache_store_function *_Nonnull cache_store;

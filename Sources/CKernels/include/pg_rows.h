@@ -1,4 +1,4 @@
-// What happens to a row of activations between the matrix products: norms, quantisation, rotation, gating.
+// What happens to a row of activations between the matrix products: norms, quantisation, rotation, gating, scaling.
 #ifndef PAGODA_PG_ROWS_H
 #define PAGODA_PG_ROWS_H
 
@@ -32,6 +32,9 @@ typedef void pg_add_scaled_function(const float *in, float factor, int32_t size,
 /// out[i] += in[i], shape [size]; size is a multiple of 8.
 typedef void pg_add_function(const float *in, int32_t size, float *out);
 
+/// out[i] *= factor, shape [size]; size is a multiple of 8.
+typedef void pg_scale_function(float factor, int32_t size, float *out);
+
 pg_rms_norm_function pg_rms_norm_portable;
 pg_quantize_row_function pg_quantize_row_portable;
 pg_rotate_function pg_rotate_portable;
@@ -39,6 +42,7 @@ pg_gate_silu_function pg_gate_silu_portable;
 pg_gate_gelu_function pg_gate_gelu_portable;
 pg_add_scaled_function pg_add_scaled_portable;
 pg_add_function pg_add_portable;
+pg_scale_function pg_scale_portable;
 #if defined(__x86_64__)
 pg_rms_norm_function pg_rms_norm_avx2;
 pg_quantize_row_function pg_quantize_row_avx2;
@@ -47,6 +51,7 @@ pg_gate_silu_function pg_gate_silu_avx2;
 pg_gate_gelu_function pg_gate_gelu_avx2;
 pg_add_scaled_function pg_add_scaled_avx2;
 pg_add_function pg_add_avx2;
+pg_scale_function pg_scale_avx2;
 pg_rms_norm_function pg_rms_norm_avx512;
 pg_quantize_row_function pg_quantize_row_avx512;
 pg_rotate_function pg_rotate_avx512;
@@ -54,6 +59,7 @@ pg_gate_silu_function pg_gate_silu_avx512;
 pg_gate_gelu_function pg_gate_gelu_avx512;
 pg_add_scaled_function pg_add_scaled_avx512;
 pg_add_function pg_add_avx512;
+pg_scale_function pg_scale_avx512;
 #elif defined(__aarch64__)
 pg_rms_norm_function pg_rms_norm_neon;
 pg_quantize_row_function pg_quantize_row_neon;
@@ -62,6 +68,7 @@ pg_gate_silu_function pg_gate_silu_neon;
 pg_gate_gelu_function pg_gate_gelu_neon;
 pg_add_scaled_function pg_add_scaled_neon;
 pg_add_function pg_add_neon;
+pg_scale_function pg_scale_neon;
 #endif
 
 #endif
