@@ -91,13 +91,17 @@ public struct CodedMatrix {
     /// Shape [columnCount].
     public let groupOfColumn: [Int32]
     public let groupCount: Int
+    /// Those of the codes' rows that are wanted. The form they are packed in depends on all of them.
+    public let rows: Range<Int>
 
     /// - Parameters:
     ///   - scales: Finite.
     ///   - zeroPoints: 0 to 256.
     ///   - groupOfColumn: Each below `groupCount`.
+    ///   - rows: By default all.
     public init(
-        codes: PackedIntegers, scales: [Float], zeroPoints: [Int16], groupOfColumn: [Int32], groupCount: Int
+        codes: PackedIntegers, scales: [Float], zeroPoints: [Int16], groupOfColumn: [Int32], groupCount: Int,
+        rows: Range<Int>? = nil
     ) {
         let size = codes.rowCount * groupCount
         precondition(scales.count == size && zeroPoints.count == size, "scales of another shape")
@@ -110,9 +114,10 @@ public struct CodedMatrix {
         self.zeroPoints = zeroPoints
         self.groupOfColumn = groupOfColumn
         self.groupCount = groupCount
+        self.rows = rows ?? 0..<codes.rowCount
+        precondition(self.rows.lowerBound >= 0 && self.rows.upperBound <= codes.rowCount, "rows out of range")
     }
 
-    var rowCount: Int { codes.rowCount }
     var columnCount: Int { codes.columnCount }
 
     /// Whether packed forms of 4 bits hold its codes.
