@@ -8,6 +8,7 @@ internal import ModelFiles
 /// Written for all workers at once: each line of `forward` is a stage that they share and leave together. The result of
 /// a row depends on its sequence alone, bit for bit: no sum's order depends on the batch, its chunks or the workers.
 struct Decoder {
+    /// Of this rank: `headCount` and `keyValueHeadCount` are its own.
     let configuration: ModelConfiguration
     let weights: DecoderWeights
     let buffers: DecoderBuffers
@@ -15,6 +16,7 @@ struct Decoder {
     let cache: KVCacheStorage
     let kernels: KernelSet
     let workerCount: Int
+    let share: RankShare
 
     private var headSize: Int { configuration.headSize }
     private var queryWidth: Int { configuration.headCount * headSize }
@@ -26,9 +28,7 @@ struct Decoder {
         _ batch: ForwardBatch, plan: AttentionPlan, into logits: LogitsBuffer, _ worker: Worker
     ) {
         let rows = batch.rowCount
-        worker.stage(tiles: rows) { row in
-            weights.tokenEmbedding.copyRow(Int(batch.tokenIDs[row]), to: row, of: buffers.hidden)
-        }
+        embed(batch.tokenIDs, worker)
         for index in weights.layers.indices {
             attention(index, batch, plan, worker)
             feedForward(weights.layers[index], rows: rows, worker)
@@ -46,8 +46,8 @@ struct Decoder {
         worker.stage(tiles: rows) { row in
             placeInCache(layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row])
         }
-        // Heads can be quantised where they are computed, unless a group has columns of several tasks.
-        let isEachTasks = headGroupsFillGroups && !layer.attentionOutput.permutesColumns
+        // Heads can be quantised where they are computed, unless a group has columns of several tasks or ranks.
+        let isEachTasks = share.isWhole && headGroupsFillGroups && !layer.attentionOutput.permutesColumns
         let quantizes = layer.attentionOutput.usesQuantizedActivations
         let operands = attentionOperands(quantizes: quantizes && isEachTasks)
         worker.stage(tiles: plan.tasks.count) { task in
@@ -59,17 +59,21 @@ struct Decoder {
                 cache.mergeParts(of: plan.merges[task], operands, kernels)
             }
         }
+        gather(.attention, rows: rows, worker)
         if quantizes, !isEachTasks {
             worker.stage(tiles: rows) { row in
                 buffers.attention.quantize(row: row, for: layer.attentionOutput, kernels)
             }
         }
         layer.attentionOutput.multiply(
-            buffers.attention, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
-            workerCount: workerCount)
+            buffers.attention, tokenCount: rows, into: buffers.hidden, firstColumn: share.firstHiddenColumn,
+            accumulate: true, kernels, worker, workerCount: workerCount)
         if let bias = layer.attentionOutputBias {
-            worker.stage(tiles: rows) { row in kernels.add(bias, to: buffers.hidden, row: row) }
+            worker.stage(tiles: rows) { row in
+                kernels.add(bias, to: buffers.hidden, row: row, firstColumn: share.firstHiddenColumn)
+            }
         }
+        gather(.hidden, rows: rows, worker)
     }
 
     /// Whether the heads of a task of attention can be quantised by themselves.
@@ -77,9 +81,10 @@ struct Decoder {
 
     private func attentionOperands(quantizes: Bool) -> KVCacheStorage.AttentionOperands {
         KVCacheStorage.AttentionOperands(
-            queries: buffers.queryKeyValue, out: buffers.attention, quantizes: quantizes, groupSize: groupSize,
-            window: configuration.slidingWindow ?? 0, scale: 1 / Float(headSize).squareRoot(),
-            scratch: buffers.attentionScratch, partials: buffers.attentionPartials)
+            queries: buffers.queryKeyValue, out: buffers.attention, firstOutColumn: share.firstAttentionColumn,
+            quantizes: quantizes, groupSize: groupSize, window: configuration.slidingWindow ?? 0,
+            scale: 1 / Float(headSize).squareRoot(), scratch: buffers.attentionScratch,
+            partials: buffers.attentionPartials)
     }
 
     /// Adds the biases, rotates Q and K to their position, and writes K and V to their slot.
@@ -97,16 +102,20 @@ struct Decoder {
     private func feedForward(_ layer: DecoderLayer, rows: Int, _ worker: Worker) {
         let consumer = layer.gate.usesQuantizedActivations ? layer.gate : layer.up
         norm(layer.feedForwardNorm, rows: rows, for: consumer, worker)
+        let quantizes = layer.down.usesQuantizedActivations
+        let isEachTiles = share.isWhole && !layer.down.permutesColumns
         PackedMatrix.multiplyGated(
             gate: layer.gate, up: layer.up, buffers.normed, tokenCount: rows, into: buffers.gated,
-            quantizes: layer.down.usesQuantizedActivations && !layer.down.permutesColumns, scratch: buffers.up, kernels,
+            firstColumn: share.firstGatedColumn, quantizes: quantizes && isEachTiles, scratch: buffers.up, kernels,
             worker, workerCount: workerCount)
-        if layer.down.permutesColumns {
+        gather(.gated, rows: rows, worker)
+        if quantizes, !isEachTiles {
             worker.stage(tiles: rows) { row in buffers.gated.quantize(row: row, for: layer.down, kernels) }
         }
         layer.down.multiply(
-            buffers.gated, tokenCount: rows, into: buffers.hidden, accumulate: true, kernels, worker,
-            workerCount: workerCount)
+            buffers.gated, tokenCount: rows, into: buffers.hidden, firstColumn: share.firstHiddenColumn,
+            accumulate: true, kernels, worker, workerCount: workerCount)
+        gather(.hidden, rows: rows, worker)
     }
 
     private func outputHead(_ batch: ForwardBatch, into logits: LogitsBuffer, _ worker: Worker) {
@@ -118,8 +127,9 @@ struct Decoder {
             buffers.logitInputs.quantize(row: index, for: head, kernels)
         }
         head.multiply(
-            buffers.logitInputs, tokenCount: batch.logitRows.count, into: logits, kernels, worker,
-            workerCount: workerCount)
+            buffers.logitInputs, tokenCount: batch.logitRows.count, into: logits, firstColumn: share.firstToken,
+            kernels, worker, workerCount: workerCount)
+        share.exchange?.collect(logits, rows: batch.logitRows.count, worker)
     }
 
     private func norm(_ weight: FloatMatrix, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {

@@ -9,6 +9,8 @@ struct WeightLoader {
     let architecture: DecoderArchitecture
     let asFloat32: Bool
     let rounding: RoundedForm?
+    /// The part of every matrix that is read.
+    let shard: ModelShard
     let arena: Arena
     let pool: WorkerPool
 
@@ -33,10 +35,12 @@ struct WeightLoader {
         return DecoderLayer(
             attentionNorm: try vector(.attentionNorm(layer: layer), size: hidden),
             queryKeyValue: try matrix(stacked, columns: hidden, rounding: rounding),
-            queryKeyValueBias: try bias(stacked, isRequired: architecture.requiresQueryKeyValueBias),
+            queryKeyValueBias: try bias(
+                stacked, isRequired: architecture.requiresQueryKeyValueBias, isSplit: true),
             attentionOutput: try matrix(
                 .attentionOutput(layer: layer), rows: hidden, columns: queryRows, rounding: rounding),
-            attentionOutputBias: try bias([(.attentionOutput(layer: layer), hidden)], isRequired: false),
+            attentionOutputBias: try bias(
+                [(.attentionOutput(layer: layer), hidden)], isRequired: false, isSplit: true),
             feedForwardNorm: try vector(.feedForwardNorm(layer: layer), size: hidden),
             gate: gate,
             up: try matrix(
@@ -44,9 +48,9 @@ struct WeightLoader {
             down: try matrix(.down(layer: layer), rows: hidden, columns: inner, rounding: rounding))
     }
 
-    // MARK: - Matrices
+    // MARK: - Matrices, of which the shard's rows are read
 
-    /// The packed weights of one role.
+    /// The packed weights of one role. `rows` are those of the checkpoint, here and below.
     func matrix(_ role: TensorRole, rows: Int, columns: Int, rounding: RoundedForm?) throws -> PackedMatrix {
         try matrix([(role, rows)], columns: columns, rounding: rounding)
     }
@@ -67,11 +71,13 @@ struct WeightLoader {
         let purpose = tensors[0].name
         return try withBytes(of: tensors[...], []) { bytes in
             let sources = try roles.indices.map { index -> WeightRows in
-                if let module = modules[index] { return .coded(module.matrix(codes: bytes[index])) }
+                let (role, count) = roles[index]
+                let rows = shard.rows(of: role, count: count), order = rowOrder(role)
+                if let module = modules[index] { return .coded(module.matrix(codes: bytes[index], rows: rows)) }
                 return .stored(
                     MatrixSource(
-                        bytes: bytes[index], format: try storageFormat(tensors[index]), rowCount: roles[index].rows,
-                        rowOrder: rowOrder(roles[index].role)))
+                        bytes: bytes[index], format: try storageFormat(tensors[index]), rowCount: rows.count,
+                        rowOrder: { order(rows.lowerBound + $0) }))
             }
             let stored = sources.compactMap { if case .stored(let source) = $0 { source } else { nil } }
             guard stored.count == sources.count else {
@@ -106,18 +112,26 @@ struct WeightLoader {
     }
 
     /// The stacked biases of several roles; nil where the checkpoint has none. Missing ones are zero.
-    func bias(_ roles: [(role: TensorRole, rows: Int)], isRequired: Bool) throws -> FloatMatrix? {
+    ///
+    /// - Parameter isSplit: Of the shard's rows alone.
+    func bias(
+        _ roles: [(role: TensorRole, rows: Int)], isRequired: Bool, isSplit: Bool = false
+    ) throws -> FloatMatrix? {
         let biases = roles.map { tensor(names.bias($0.role)) }
         if isRequired, let missing = biases.firstIndex(where: { $0 == nil }) {
             throw ModelError.tensorMissing(name: names.bias(roles[missing].role), file: fileName)
         }
         guard biases.contains(where: { $0 != nil }) else { return nil }
-        let total = roles.reduce(0) { $0 + $1.rows }
+        let ranges = roles.map { isSplit ? shard.rows(of: $0.role, count: $0.rows) : 0..<$0.rows }
+        let total = ranges.reduce(0) { $0 + $1.count }
         let out = try FloatMatrix(rows: 1, columns: total, in: arena, purpose: "biases")
         var column = 0
-        for (bias, (role, rows)) in zip(biases, roles) {
-            if let bias { try decode(bias, size: rows, into: out, at: column, order: rowOrder(role)) }
-            column += rows
+        for (index, (role, rows)) in roles.enumerated() {
+            let range = ranges[index], order = rowOrder(role)
+            if let bias = biases[index] {
+                try decode(bias, size: rows, into: out, at: column, range, order: order)
+            }
+            column += range.count
         }
         return out
     }
@@ -156,15 +170,18 @@ struct WeightLoader {
         }
     }
 
+    /// Writes the elements of `range` (by default all), in `order`, from `column` on.
     private func decode(
-        _ tensor: TensorView, size: Int, into out: FloatMatrix, at column: Int, order: (Int) -> Int = { $0 }
+        _ tensor: TensorView, size: Int, into out: FloatMatrix, at column: Int, _ range: Range<Int>? = nil,
+        order: (Int) -> Int = { $0 }
     ) throws {
         try check(tensor, shape: [size])
         let format = try storageFormat(tensor)
         try tensor.withUnsafeBytes { bytes in
             let values = Dequantize.decode(bytes, format: format, elementCount: size)
             guard values.allSatisfy(\.isFinite) else { throw ModelError.notFinite(tensor: tensor.name, file: fileName) }
-            for index in 0..<size { out[0, column + index] = values[order(index)] }
+            let range = range ?? 0..<size
+            for index in range { out[0, column + index - range.lowerBound] = values[order(index)] }
         }
     }
 
