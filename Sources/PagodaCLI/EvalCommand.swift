@@ -46,8 +46,7 @@ struct EvalCommand: ParsableCommand {
         let windows = try windows(of: plan)
         Console.report("loading \(plan.checkpoint.name)")
         let evaluation = TextEvaluation(
-            try LocalExecutor(plan.checkpoint, options: plan.executor),
-            reference: try referencePlan.map { try LocalExecutor($0.checkpoint, options: $0.executor) })
+            try plan.makeExecutor(), reference: try referencePlan.map { try $0.makeExecutor() })
         let result = try evaluation.run(windows) { result in
             let other = result.divergence.map { ", reference \(decimal($0.reference.value, places: 4))" } ?? ""
             let perplexity = decimal(result.perplexity.value, places: 4)
