@@ -29,6 +29,7 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A target of ours and its test target. The dependencies here are the architecture: see docs/architecture.md.
@@ -50,6 +51,7 @@ let extraTestDependencies: [String: [Target.Dependency]] = [
     "Engine": ["EngineTesting"],
     "Evaluation": ["EngineTesting", "JSON"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
+    "Hub": ["HubTesting"],
     "Observability": ["EngineTesting", "Models", "TraceTesting"],
     "Server": ["EngineTesting", "Engine", "Models", "Tokenization", "TraceTesting", metrics],
 ]
@@ -91,10 +93,11 @@ targets += room("ModelFiles", "JSON")
 targets += room("Tokenization", "JSON", "Primitives")
 targets += room("Templating", "JSON")
 targets += room("OpenAI", "JSON")
+targets += room("Hub", "JSON", "ModelFiles", packages: [httpClient, crypto] + nio)
 targets += room("Scheduling", "Primitives")
 targets += room("Models", "Kernels", "ModelFiles", "Primitives")
 targets += room("Sampling", "Kernels", "Primitives")
-targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives")
+targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives", packages: [crypto])
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room("Evaluation", "Models", "Kernels", "Tokenization", "Primitives")
@@ -112,7 +115,7 @@ targets += room("Benchmarking", "Engine", "LoadTesting", "Sampling", "JSON", "Pr
 targets += room(
     "PagodaCLI", "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
     "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives", "CPlatform",
-    "LoadTesting", "Benchmarking", "Diagnosis", "MessagePassing",
+    "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "MessagePassing",
     packages: [argumentParser, log, httpClient] + nio)
 targets += [
     .executableTarget(
@@ -123,10 +126,11 @@ targets += [
     .testTarget(
         name: "EndToEndTests",
         dependencies: [
-            "Engine", "EngineTesting", "Generation", "JSON", "Kernels", "ModelFiles", "Models", "Observability",
-            "Primitives", "Sampling", "Telemetry", "TraceTesting", httpClient,
+            "Engine", "EngineTesting", "Generation", "HubTesting", "JSON", "Kernels", "ModelFiles", "Models",
+            "Observability", "Primitives", "Sampling", "Telemetry", "TraceTesting", httpClient,
         ] + nio,
-        exclude: ["client.py", "Fixtures"], swiftSettings: features),
+        exclude: ["client.py", "hub.py", "Fixtures"], swiftSettings: features),
+    .target(name: "HubTesting", dependencies: ["JSON", crypto] + nio, swiftSettings: features),
     .target(name: "TraceTesting", dependencies: nio, swiftSettings: features),
     .target(
         name: "EngineTesting",
@@ -146,6 +150,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
     ],
     targets: targets,
     swiftLanguageModes: [.v6]

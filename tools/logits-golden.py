@@ -1,15 +1,19 @@
 """Makes the golden logits and tokens that Tests/ModelsTests compare with, from Transformers in float32.
 
     python tools/logits-golden.py real  NAME MODEL.gguf   one real model: prompts, 64 greedy tokens each, sampled logits
-    python tools/logits-golden.py small                   small random checkpoints of every family and rope scaling
+    python tools/logits-golden.py small [NAME…]           small random checkpoints of every family and rope scaling
+    python tools/logits-golden.py gguf LLAMA.CPP [NAME…]  the same as GGUF, by the converter in llama.cpp's source folder
 
 Needs torch, transformers and gguf. Writes into Tests/ModelsTests/Fixtures. Prompts are fixed here and may not be swapped
 for others: a difference is to be explained, not avoided.
 """
-import json, os, random, struct, sys
+import json, os, pathlib, random, struct, sys, tempfile
 import torch
-from transformers import (AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, MistralConfig,
-                          MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM)
+from transformers import (AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM,
+                          Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM,
+                          MixtralConfig, MixtralForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM,
+                          Qwen2MoeConfig, Qwen2MoeForCausalLM, Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig,
+                          Qwen3MoeForCausalLM)
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "..", "Tests", "ModelsTests", "Fixtures")
 TOKENS = 64
@@ -93,6 +97,13 @@ def write(name, document, floats):
 
 SHAPE = dict(vocab_size=96, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
              num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=False, initializer_range=0.4)
+THREE_LAYERS = dict(num_hidden_layers=3)
+GEMMA = {key: value for key, value in SHAPE.items() if key not in ("num_hidden_layers", "tie_word_embeddings")} | dict(
+    head_dim=16, sliding_window=11)
+LONGROPE = SHAPE | dict(
+    hidden_size=64, pad_token_id=0, eos_token_id=2, original_max_position_embeddings=32, rope_parameters=dict(
+        rope_type="longrope", rope_theta=1e4, partial_rotary_factor=0.75, original_max_position_embeddings=32,
+        short_factor=[1.0, 1.1, 1.2, 1.3, 1.5, 2.0], long_factor=[1.0, 1.5, 2.0, 3.0, 3.5, 4.0]))
 SMALL = {
     "llama": (LlamaForCausalLM, LlamaConfig(**SHAPE)),
     "llama-tied-bf16-sharded": (LlamaForCausalLM, LlamaConfig(**{**SHAPE, "tie_word_embeddings": True})),
@@ -106,30 +117,108 @@ SMALL = {
         rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=32))),
     "mistral-window": (MistralForCausalLM, MistralConfig(**SHAPE, sliding_window=11, head_dim=16)),
     "qwen2": (Qwen2ForCausalLM, Qwen2Config(**SHAPE)),
+    "qwen3-window": (Qwen3ForCausalLM, Qwen3Config(
+        **SHAPE, head_dim=16, use_sliding_window=True, sliding_window=11, max_window_layers=1)),
+    "gemma2": (Gemma2ForCausalLM, Gemma2Config(**GEMMA, num_hidden_layers=3, query_pre_attn_scalar=24,
+                                               attn_logit_softcapping=3.0, final_logit_softcapping=8.0)),
+    "gemma3-bf16": (Gemma3ForCausalLM, Gemma3TextConfig(
+        **GEMMA, num_hidden_layers=7, query_pre_attn_scalar=24, rope_parameters=dict(
+            full_attention=dict(rope_type="linear", factor=8.0, rope_theta=1e6),
+            sliding_attention=dict(rope_type="default", rope_theta=1e4)))),
+    "phi3-window": (Phi3ForCausalLM, Phi3Config(**SHAPE, sliding_window=11, pad_token_id=0, eos_token_id=2)),
+    "phi3-longrope": (Phi3ForCausalLM, Phi3Config(**LONGROPE)),
+    "mixtral-window": (MixtralForCausalLM, MixtralConfig(
+        **SHAPE, num_local_experts=4, num_experts_per_tok=2, sliding_window=11)),
+    "qwen2moe": (Qwen2MoeForCausalLM, Qwen2MoeConfig(
+        **SHAPE | THREE_LAYERS, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=24,
+        shared_expert_intermediate_size=40, mlp_only_layers=[1])),
+    "qwen3moe": (Qwen3MoeForCausalLM, Qwen3MoeConfig(
+        **SHAPE | THREE_LAYERS, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=24, head_dim=16,
+        norm_topk_prob=True, decoder_sparse_step=2)),
+}
+# What llama.cpp's converter does not carry over is left out: windows of Qwen and Mixtral, another scale of Gemma's scores.
+GGUF = {
+    "qwen3": (Qwen3ForCausalLM, Qwen3Config(**SHAPE, head_dim=16)),
+    "gemma2": (Gemma2ForCausalLM, Gemma2Config(**GEMMA, num_hidden_layers=3, query_pre_attn_scalar=16,
+                                               attn_logit_softcapping=3.0, final_logit_softcapping=8.0)),
+    "gemma3": (Gemma3ForCausalLM, Gemma3TextConfig(**GEMMA, num_hidden_layers=7, query_pre_attn_scalar=16)),
+    "phi3": (Phi3ForCausalLM, Phi3Config(**SHAPE, sliding_window=11, pad_token_id=0, eos_token_id=2)),
+    "phi3-longrope": (Phi3ForCausalLM, Phi3Config(**LONGROPE)),
+    "mixtral": (MixtralForCausalLM, MixtralConfig(**SHAPE, num_local_experts=4, num_experts_per_tok=2)),
+    "qwen2moe": (Qwen2MoeForCausalLM, Qwen2MoeConfig(
+        **SHAPE, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=24, shared_expert_intermediate_size=40)),
+    "qwen3moe": (Qwen3MoeForCausalLM, Qwen3MoeConfig(
+        **SHAPE, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=24, head_dim=16, norm_topk_prob=True)),
 }
 
 
 @torch.no_grad()
-def small():
+def random_model(kind, config, seed):
+    torch.manual_seed(seed)
+    config._attn_implementation = "eager"
+    model = kind(config).eval()
+    for parameter in model.parameters():
+        if parameter.dim() == 1:  # norms start at 1 and biases at 0, which would hide a missing one
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model
+
+
+@torch.no_grad()
+def golden(name, model, lengths=(45,)):
+    """Logits of every position of a prompt; of more than one if the model reads short prompts in another way."""
+    for length in lengths:
+        ids = torch.randint(0, model.config.vocab_size, (1, length))
+        logits = model(ids).logits[0]
+        suffix = "-short" if length < lengths[0] else ""
+        write(name + suffix, {"prompt": ids[0].tolist()}, logits.flatten().tolist())
+    print(name, sum(p.numel() for p in model.parameters()), "parameters")
+
+
+def lengths(config):
+    return (45, 29) if (config.rope_parameters or {}).get("rope_type") == "longrope" else (45,)
+
+
+def small(names):
     for seed, (name, (kind, config)) in enumerate(SMALL.items()):
-        torch.manual_seed(seed)
-        config._attn_implementation = "eager"
-        model = kind(config).eval()
-        for parameter in model.parameters():
-            if parameter.dim() == 1:  # norms start at 1 and biases at 0, which would hide a missing one
-                parameter.add_(torch.randn_like(parameter) * 0.3)
+        if names and name not in names:
+            continue
+        model = random_model(kind, config, seed)
         dtype = torch.bfloat16 if "bf16" in name else torch.float16 if "fp16" in name else torch.float32
         model = model.to(dtype)
         folder = os.path.join(FIXTURES, name)
         model.save_pretrained(folder, max_shard_size="20KB" if "sharded" in name else "1GB")
         # As a user would load it: converting the model in memory would round its rotary frequencies too.
         model = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-        ids = torch.randint(0, config.vocab_size, (1, 45))
-        logits = model(ids).logits[0]
-        write(name, {"prompt": ids[0].tolist()}, logits.flatten().tolist())
-        print(name, sum(p.numel() for p in model.parameters()), "parameters")
+        golden(name, model, lengths(config))
+
+
+def gguf(source, names):
+    sys.path[:0] = [source, os.path.join(source, "gguf-py")]
+    import gguf as library
+    from conversion import get_model_class
+    for seed, (name, (kind, config)) in enumerate(GGUF.items()):
+        if names and name not in names:
+            continue
+        model = random_model(kind, config, 100 + seed)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            # Gemma's converter counts the tokens; nothing else is taken from here.
+            vocabulary = {f"token {i}": i for i in range(config.vocab_size)}
+            with open(os.path.join(folder, "tokenizer.json"), "w") as out:
+                json.dump({"model": {"vocab": vocabulary}, "added_tokens": []}, out)
+            converter = get_model_class(kind.__name__)
+            converter.set_vocab = lambda self: None
+            out = pathlib.Path(FIXTURES) / f"{name}.gguf"
+            converter(pathlib.Path(folder), library.LlamaFileType.ALL_F32, out, model_name=name).write()
+            model = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+        golden(f"gguf-{name}", model, lengths(config))
 
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    real(*sys.argv[2:4]) if sys.argv[1] == "real" else small()
+    if sys.argv[1] == "real":
+        real(*sys.argv[2:4])
+    elif sys.argv[1] == "gguf":
+        gguf(sys.argv[2], sys.argv[3:])
+    else:
+        small(sys.argv[2:])

@@ -11,7 +11,8 @@ import json, os, struct, sys
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM,
+                          Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM)
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "..", "Tests", "ModelsTests", "Fixtures", "quantized")
 SHAPE = dict(vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=1, num_attention_heads=4,
@@ -145,7 +146,10 @@ def shuffled(seed_of):
 
 def by_input(name):
     part = name.split(".")[-1]
-    return {"q_proj": 1, "k_proj": 1, "v_proj": 1, "o_proj": 2, "gate_proj": 3, "up_proj": 3, "down_proj": 4}[part]
+    if ".experts." in name:
+        return 10 * int(name.split(".experts.")[1].split(".")[0]) + (6 if part == "down_proj" else 5)
+    return {"q_proj": 1, "k_proj": 1, "v_proj": 1, "o_proj": 2, "gate_proj": 3, "up_proj": 3, "down_proj": 4,
+            "gate": 5}[part]
 
 
 def both(make, write):
@@ -199,7 +203,35 @@ RECIPES = {
     "ct-w8a8-asymmetric": (
         ct_config("int-quantized", 8, -1, False, activations=W8A8),
         everywhere(both(lambda w: Codes(w, 8, -1, False, scale_type=torch.bfloat16), int8))),
+    "gptq-qwen3": (gptq_config(4, 32), everywhere(both(lambda w: Codes(w, 4, 32, True), gptq))),
+    "gptq-phi3": (gptq_config(4, 32, False), everywhere(both(lambda w: Codes(w, 4, 32, False), gptq))),
+    "gptq-qwen3moe": (
+        gptq_config(4, 32), lambda name, w: None if name == "lm_head" or name.endswith("mlp.gate")
+        else both(lambda w: Codes(w, 4, 32, True), gptq)(w)),
+    # Also the router, which quantisers leave as it is.
+    "gptq-qwen3moe-act-order": (gptq_config(4, 32, False, True), shuffled(by_input)),
 }
+EXPERTS = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=True)
+FAMILIES = {
+    "gptq-qwen3": (Qwen3ForCausalLM, Qwen3Config(**SHAPE)),
+    "gptq-phi3": (Phi3ForCausalLM, Phi3Config(
+        **{k: v for k, v in SHAPE.items() if k != "head_dim"}, pad_token_id=0, eos_token_id=2)),
+    "gptq-qwen3moe": (Qwen3MoeForCausalLM, Qwen3MoeConfig(**SHAPE, **EXPERTS)),
+    "gptq-qwen3moe-act-order": (Qwen3MoeForCausalLM, Qwen3MoeConfig(**SHAPE, **EXPERTS)),
+}
+
+
+def linear_modules(model):
+    """Names and weights, those of single experts too, which the model holds as one tensor."""
+    for module, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear) or module.endswith("mlp.gate"):
+            yield module, layer.weight
+        elif module.endswith("mlp.experts"):
+            inner = layer.gate_up_proj.shape[1] // 2
+            for expert in range(layer.num_experts):
+                yield f"{module}.{expert}.gate_proj", layer.gate_up_proj[expert, :inner]
+                yield f"{module}.{expert}.up_proj", layer.gate_up_proj[expert, inner:]
+                yield f"{module}.{expert}.down_proj", layer.down_proj[expert]
 
 
 @torch.no_grad()
@@ -207,19 +239,22 @@ def make(name, seed):
     config, recipe = RECIPES[name]
     torch.manual_seed(seed)
     family, kind = (Qwen2ForCausalLM, Qwen2Config) if seed % 2 else (LlamaForCausalLM, LlamaConfig)
-    model = family(kind(**SHAPE)).eval()
+    family, configuration = FAMILIES.get(name) or (family, kind(**SHAPE))
+    model = family(configuration).eval()
     for parameter in model.parameters():
         if parameter.dim() == 1:  # norms start at 1 and biases at 0, which would hide a missing one
             parameter.add_(torch.randn_like(parameter) * 0.3)
         parameter.copy_(parameter.to(torch.float16))  # not model.to(), which would round rotary frequencies too
-    stored = {key: value.to(torch.float16) for key, value in model.state_dict().items()}
-    for module, layer in model.named_modules():
-        result = recipe(module, layer.weight.numpy()) if isinstance(layer, torch.nn.Linear) else None
+    stored = {key: value.to(torch.float16) for key, value in model.state_dict().items() if ".experts." not in key}
+    for module, weight in linear_modules(model):
+        result = recipe(module, weight.numpy())
         if result:
             codes, tensors = result
-            layer.weight.copy_(torch.from_numpy(codes.weight))
-            del stored[f"{module}.weight"]
+            weight.copy_(torch.from_numpy(codes.weight))
+            stored.pop(f"{module}.weight", None)
             stored |= {f"{module}.{key}": value for key, value in tensors.items()}
+        elif ".experts." in module:
+            stored[f"{module}.weight"] = weight.to(torch.float16)
     folder = os.path.join(FIXTURES, name)
     os.makedirs(folder, exist_ok=True)
     document = {key: value for key, value in model.config.to_dict().items() if value is not None}

@@ -23,6 +23,8 @@ CACHE = Path(os.environ.get("PAGODA_CACHE", Path.home() / ".cache/pagoda"))
 FIXTURES = Path(__file__).parent.parent / "Tests/TemplatingTests/Fixtures"
 NOW = datetime.datetime(2024, 7, 6, 13, 5, 9)
 LONGEST_TEXT = 1000
+# Of the corpus, beside the first half.
+FAMILIES = ["Qwen-Qwen3-0.6B.jinja", "microsoft-Phi-3.5-mini-instruct.jinja"]
 MODELS = ["SmolLM2-135M-Instruct.Q4_1.gguf", "Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"]
 
 TOOLS = [
@@ -150,7 +152,6 @@ def shortened(result):
         code = (code ^ byte) * 0x100000001B3 % 2**64
     return {"bytes": len(text.encode()), "hash": f"{code:016x}"}
 
-
 def templates():
     """Each template with its name, its origin and the tokens that the tokenizer would add to its variables."""
     for name in MODELS:
@@ -163,7 +164,7 @@ def templates():
         field = fields["tokenizer.chat_template"]
         yield name, "models", bytes(field.parts[field.data[0]]).decode(), special
     for path in sorted((CACHE / "corpora/llama.cpp/templates").glob("*.jinja")):
-        if path.name[0].lower() <= "l":
+        if path.name[0].lower() <= "l" or path.name in FAMILIES:
             special = {"bos_token": "<|bos|>", "eos_token": "<|eos|>"}
             yield path.name, "corpus", path.read_bytes().decode(), special
 

@@ -9,8 +9,10 @@ and tools/fetch-template-corpus.sh. Writes into Tests/TokenizationTests/Fixtures
     NAME.golden           one line for each text: FNV-1a hashes of the ids with special tokens recognised, of the ids
                           without, and of the text that the first ids decode to
     components.json       small trained tokenizers that use one component of tokenizer.json each, with the same hashes
+    families.json         the same put together as the tokenizers of model families are; alone by the argument `families`
 
-The trainer's choice among equally frequent pairs varies, so components.json differs from run to run; the rest does not.
+The trainer's choice among equally frequent pairs varies, so components.json and families.json differ from run to run; the rest
+does not.
 """
 
 import json
@@ -22,7 +24,7 @@ import unicodedata
 from gguf import GGUFReader
 from sentencepiece import SentencePieceProcessor
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, GemmaTokenizer
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "..", "Tests", "TokenizationTests", "Fixtures")
 CACHE = os.environ.get("PAGODA_CACHE") or os.path.expanduser("~/.cache/pagoda")
@@ -446,6 +448,49 @@ def component_cases(strings):
     }
 
 
+def family_cases(strings):
+    """As the published tokenizer.json of these families are; Gemma's as Transformers itself puts it together."""
+    split = lambda pattern: pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
+    )
+    marks = normalizers.Replace(" ", "▁")
+    gemma = trained(
+        strings, normalizer=marks, byte_level=False,
+        pre_tokenizer=pre_tokenizers.Split(" ", "merged_with_previous"),
+        decoder=decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]),
+        added=[AddedToken(t, normalized=False) for t in ["\n\n", "▁▁", "▁▁▁", "<table>", "<unused0>"]],
+    )
+    model = json.loads(gemma.to_str())["model"]
+    reference = GemmaTokenizer(vocab=model["vocab"], merges=[tuple(m) for m in model["merges"]], bos_token="<s>",
+                               eos_token="</s>", pad_token="<unk>", mask_token="<unk>").backend_tokenizer
+    for part in ["normalizer", "pre_tokenizer", "decoder"]:
+        assert json.loads(gemma.to_str())[part] == json.loads(reference.to_str())[part], part
+    phi = [AddedToken(t, rstrip=True, normalized=False, special=True)
+           for t in ["<|endoftext|>", "<|assistant|>", "<|end|>", "<|user|>", "<|system|>"]]
+    turns = [AddedToken(t, normalized=False, special=True)
+             for t in ["<|im_start|>", "<|im_end|>", "<|im_sep|>", "<|endoftext|>"]]
+    thoughts = [AddedToken(t, normalized=False) for t in ["<think>", "</think>", "<tool_call>", "</tool_call>"]]
+    begin = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)])
+    return {
+        "Gemma 2 and 3": with_post(gemma, begin),
+        "Phi-3": trained(
+            strings, normalizer=normalizers.Sequence([normalizers.Prepend("▁"), marks]), byte_level=False, post=begin,
+            added=phi,
+        ),
+        "Phi-4": trained(strings, pre_tokenizer=split(CL100K_PATTERN % "{1,3}"), alphabet_limit=400, added=turns),
+        "Phi-4-mini": trained(strings, pre_tokenizer=split(O200K_PATTERN), alphabet_limit=400, added=phi),
+        "Qwen3": trained(
+            strings, pre_tokenizer=split(CL100K_PATTERN % ""), normalizer=normalizers.NFC(), alphabet_limit=400,
+            added=turns + thoughts, post=processors.ByteLevel(trim_offsets=False),
+        ),
+    }
+
+
+def with_post(tokenizer, post):
+    tokenizer.post_processor = post
+    return tokenizer
+
+
 def main():
     os.makedirs(FIXTURES, exist_ok=True)
     strings = texts()
@@ -468,15 +513,22 @@ def main():
             check_with_transformers(path, tokenizer, strings)
         write(f"{name}.golden", "".join(golden(tokenizer, text) + "\n" for text in strings))
         print(name, len(strings), file=sys.stderr)
+    write_cases("components.json", component_cases([s for s in strings if len(s) < 400]), strings)
+    write_cases("families.json", family_cases([s for s in strings if len(s) < 400]), strings)
+
+
+def write_cases(file, tokenizers, strings):
     few = strings[:200] + strings[-100:]
     extra = [
         "a <left> b <right> c <both> d",
         "fox foxes afox fox. fox",
         " <left><right> \n<both>\t<le <left",
         "café cafe\u0301  x  é",
+        "<|user|>\nHi  there<|end|>\n<|assistant|>\n",
+        "<think>\n\nx\n\n\n</think><|im_end|>  <table>  <unused0>   HelloWorld ABCdef",
     ]
     cases = []
-    for name, tokenizer in component_cases([s for s in strings if len(s) < 400]).items():
+    for name, tokenizer in tokenizers.items():
         around = tokenizer.encode("Hello world").ids
         cases.append(
             {
@@ -486,10 +538,13 @@ def main():
                 "golden": [golden(tokenizer, s) for s in extra + few],
             }
         )
-    write(
-        "components.json",
-        json.dumps({"texts": extra + few, "cases": cases}, ensure_ascii=False, separators=(",", ":")) + "\n",
-    )
+    with open(os.path.join(FIXTURES, file), "w", encoding="utf-8", newline="") as out:
+        json.dump({"texts": extra + few, "cases": cases}, out, ensure_ascii=False, separators=(",", ":"))
+        out.write("\n")
 
 
-main()
+if sys.argv[1:] == ["families"]:
+    every = texts()
+    write_cases("families.json", family_cases([s for s in every if len(s) < 400]), every)
+else:
+    main()

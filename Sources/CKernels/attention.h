@@ -156,6 +156,13 @@ PG_INLINE void scale_positions(float *row, const float *scales, int32_t end) {
         store8(row + i, load8(row + i) * load8(scales + i));
 }
 
+/// Scales the scores of a span and bends them: softcap × tanh(score × scale / softcap).
+PG_INLINE void cap_scores(float *scores, float scale, float softcap) {
+    const f32x16 inner = broadcast16(scale / softcap);
+    for (int i = 0; i < SPAN; i += 16)
+        store16f(scores + i, tanh16(load16f(scores + i) * inner) * broadcast16(softcap));
+}
+
 /// The weights of queries [q, q + count) for a span, and the corrections of their sums so far.
 PG_INLINE void weigh_span(
     int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
@@ -171,7 +178,10 @@ PG_INLINE void weigh_span(
         if (seen.begin < seen.end) {
             if (span->is_scaled)
                 scale_positions(weights[i], span->key_scales, seen.end);
-            corrections[i] = weigh(&parts[i], weights[i], seen.begin, seen.end, task->scale);
+            if (task->softcap > 0)
+                cap_scores(weights[i], task->scale, task->softcap);
+            const float scale = task->softcap > 0 ? 1 : task->scale;
+            corrections[i] = weigh(&parts[i], weights[i], seen.begin, seen.end, scale);
             if (span->is_scaled)
                 scale_positions(weights[i], span->value_scales, seen.end);
         } else {

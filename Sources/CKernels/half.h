@@ -37,22 +37,16 @@ static inline float pg_half_to_float(uint16_t half) {
     return pg_float_from_bits(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
-/// Rounds to nearest, ties to even; overflow gives infinity.
+/// Rounds to nearest, ties to even; overflow gives infinity. Without branches, so that a loop of it becomes vectors.
 static inline uint16_t pg_float_to_half(float value) {
-    const uint32_t bits = pg_bits_from_float(value);
-    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
-    const uint32_t magnitude = bits & 0x7fffffff;
-    if (magnitude > 0x7f800000)
-        return sign | 0x7e00;
-    if (magnitude >= 0x477ff000)
-        return sign | 0x7c00;
-    if (magnitude < 0x38800000) {
-        // Subnormal result: adding 0.5 aligns the last bit of the half with the last bit of the sum.
-        const float sum = pg_float_from_bits(magnitude) + 0.5f;
-        return sign | (uint16_t)(pg_bits_from_float(sum) - 0x3f000000);
-    }
-    const uint32_t odd = magnitude >> 13 & 1;
-    return sign | (uint16_t)((magnitude - 0x38000000 + 0xfff + odd) >> 13);
+    const uint32_t bits = pg_bits_from_float(value), magnitude = bits & 0x7fffffff;
+    // Subnormal results: adding 0.5 aligns the last bit of the half with the last bit of the sum.
+    const uint32_t subnormal = pg_bits_from_float(pg_float_from_bits(magnitude) + 0.5f) - 0x3f000000;
+    const uint32_t normal = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
+    uint32_t half = magnitude < 0x38800000 ? subnormal : normal;
+    half = magnitude >= 0x477ff000 ? 0x7c00 : half;
+    half = magnitude > 0x7f800000 ? 0x7e00 : half;
+    return (uint16_t)((bits >> 16 & 0x8000) | half);
 }
 
 static inline float pg_bfloat_to_float(uint16_t value) {

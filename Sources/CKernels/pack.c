@@ -47,23 +47,24 @@ INLINED void store16(uint8_t *at, uint16_t value) {
     memcpy(at, &value, 2);
 }
 
-/// So many groups of all rows are packed in turn: their panel's part stays in the first cache.
+/// So many groups of all rows, whole blocks, are packed in turn: their part of the panel stays in the first cache.
 #define GROUPS_AT_ONCE 32
 
-/// `unpack` and `form` are constants where this is called.
+/// `form`, `unpack` and what a block is are constants where this is called.
 INLINED void pack_blocks(
-    int32_t form, void (*unpack)(const uint8_t *, int, struct group *), const uint8_t *const rows[PG_PANEL_ROWS],
-    int32_t columns, uint8_t *restrict panel
+    int32_t form, void (*unpack)(const uint8_t *, struct group *), int32_t block_bytes, int32_t block_groups,
+    const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel
 ) {
     const int32_t group_count = columns / PG_GROUP;
     for (int32_t first = 0; first < group_count; first += GROUPS_AT_ONCE) {
         const int32_t end = group_count - first < GROUPS_AT_ONCE ? group_count : first + GROUPS_AT_ONCE;
         for (int row = 0; row < PG_PANEL_ROWS; row++) {
-            struct group group = {0};
-            for (int32_t g = first; g < end; g++) {
+            struct group groups[8] = {0};
+            for (int32_t g = first; g < end; g += block_groups) {
                 if (rows[row])
-                    unpack(rows[row], g, &group);
-                place_group(form, &group, row, g, group_count, panel);
+                    unpack(rows[row] + (size_t)(g / block_groups) * (size_t)block_bytes, groups);
+                for (int32_t i = 0; i < block_groups; i++)
+                    place_group(form, &groups[i], row, g + i, group_count, panel);
             }
         }
     }
@@ -83,7 +84,8 @@ void pg_pack_panel_f32(const float *const rows[PG_PANEL_ROWS], int32_t columns, 
     pack_panel_32(bytes, columns, panel);
 }
 
-static void pack_panel_16(const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel) {
+/// On its own, since the compiler unrolls it less well within `pg_pack_panel`.
+static void __attribute__((noinline)) pack_panel_16(const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel) {
     for (int32_t column = 0; column < columns; column++)
         for (int row = 0; row < PG_PANEL_ROWS; row++, panel += 2)
             store16(panel, rows[row] ? pg_load16(rows[row] + (size_t)column * 2) : 0);
@@ -92,21 +94,21 @@ static void pack_panel_16(const uint8_t *const rows[PG_PANEL_ROWS], int32_t colu
 void pg_pack_panel(
     int32_t source, const uint8_t *const rows[PG_PANEL_ROWS], int32_t columns, uint8_t *restrict panel
 ) {
-#define BLOCKS(FORM, UNPACK) pack_blocks(FORM, UNPACK, rows, columns, panel)
+#define BLOCKS(FORM, UNPACK, BYTES, GROUPS) pack_blocks(FORM, UNPACK, BYTES, GROUPS, rows, columns, panel)
     switch (source) {
     case PG_SOURCE_F32: pack_panel_32(rows, columns, panel); break;
     case PG_SOURCE_F16:
     case PG_SOURCE_BF16: pack_panel_16(rows, columns, panel); break;
-    case PG_SOURCE_Q4_0: BLOCKS(PG_FORM_Q4Z_G32, unpack_q4_0); break;
-    case PG_SOURCE_Q4_1: BLOCKS(PG_FORM_Q4_G32, unpack_q4_1); break;
-    case PG_SOURCE_Q5_0: BLOCKS(PG_FORM_Q5Z_G32, unpack_q5_0); break;
-    case PG_SOURCE_Q5_1: BLOCKS(PG_FORM_Q5_G32, unpack_q5_1); break;
-    case PG_SOURCE_Q8_0: BLOCKS(PG_FORM_Q8_G32, unpack_q8_0); break;
-    case PG_SOURCE_Q2_K: BLOCKS(PG_FORM_Q8M_G16, unpack_q2_k); break;
-    case PG_SOURCE_Q3_K: BLOCKS(PG_FORM_Q6Z_G16, unpack_q3_k); break;
-    case PG_SOURCE_Q4_K: BLOCKS(PG_FORM_Q4_G32, unpack_q4_k); break;
-    case PG_SOURCE_Q5_K: BLOCKS(PG_FORM_Q5_G32, unpack_q5_k); break;
-    case PG_SOURCE_Q6_K: BLOCKS(PG_FORM_Q6Z_G16, unpack_q6_k); break;
+    case PG_SOURCE_Q4_0: BLOCKS(PG_FORM_Q4Z_G32, unpack_q4_0, 18, 1); break;
+    case PG_SOURCE_Q4_1: BLOCKS(PG_FORM_Q4_G32, unpack_q4_1, 20, 1); break;
+    case PG_SOURCE_Q5_0: BLOCKS(PG_FORM_Q5Z_G32, unpack_q5_0, 22, 1); break;
+    case PG_SOURCE_Q5_1: BLOCKS(PG_FORM_Q5_G32, unpack_q5_1, 24, 1); break;
+    case PG_SOURCE_Q8_0: BLOCKS(PG_FORM_Q8_G32, unpack_q8_0, 34, 1); break;
+    case PG_SOURCE_Q2_K: BLOCKS(PG_FORM_Q8M_G16, unpack_q2_k, 84, 8); break;
+    case PG_SOURCE_Q3_K: BLOCKS(PG_FORM_Q6Z_G16, unpack_q3_k, 110, 8); break;
+    case PG_SOURCE_Q4_K: BLOCKS(PG_FORM_Q4_G32, unpack_q4_k, 144, 8); break;
+    case PG_SOURCE_Q5_K: BLOCKS(PG_FORM_Q5_G32, unpack_q5_k, 176, 8); break;
+    case PG_SOURCE_Q6_K: BLOCKS(PG_FORM_Q6Z_G16, unpack_q6_k, 210, 8); break;
     default: break;
     }
 #undef BLOCKS

@@ -74,34 +74,31 @@ static inline void set_high_bits(struct group *group, const uint8_t *quants, int
     }
 }
 
-static inline void unpack_q4_0(const uint8_t *block, int index, struct group *group) {
-    block += (size_t)index * 18;
+// A block of 32 columns is one group, one of 256 is eight.
+
+static inline void unpack_q4_0(const uint8_t *block, struct group *group) {
     set_scale(group, pg_load16(block), 0);
     copy_nibbles(group, block + 2);
 }
 
-static inline void unpack_q4_1(const uint8_t *block, int index, struct group *group) {
-    block += (size_t)index * 20;
+static inline void unpack_q4_1(const uint8_t *block, struct group *group) {
     set_scale(group, pg_load16(block), pg_load16(block + 2));
     copy_nibbles(group, block + 4);
 }
 
-static inline void unpack_q5_0(const uint8_t *block, int index, struct group *group) {
-    block += (size_t)index * 22;
+static inline void unpack_q5_0(const uint8_t *block, struct group *group) {
     set_scale(group, pg_load16(block), 0);
     copy_nibbles(group, block + 6);
     group->words[4] = fifth_bits(four_bytes(block + 2, 0));
 }
 
-static inline void unpack_q5_1(const uint8_t *block, int index, struct group *group) {
-    block += (size_t)index * 24;
+static inline void unpack_q5_1(const uint8_t *block, struct group *group) {
     set_scale(group, pg_load16(block), pg_load16(block + 2));
     copy_nibbles(group, block + 8);
     group->words[4] = fifth_bits(four_bytes(block + 4, 0));
 }
 
-static inline void unpack_q8_0(const uint8_t *block, int index, struct group *group) {
-    block += (size_t)index * 34;
+static inline void unpack_q8_0(const uint8_t *block, struct group *group) {
     set_scale(group, pg_load16(block), 0);
     int8_t codes[PG_GROUP];
     // −128 has no opposite in 8 bits, which AVX2 needs; no quantiser writes it.
@@ -110,87 +107,111 @@ static inline void unpack_q8_0(const uint8_t *block, int index, struct group *gr
     memcpy(group->words, codes, PG_GROUP);
 }
 
-static inline void unpack_q2_k(const uint8_t *block, int index, struct group *group) {
-    block += (size_t)(index / 8) * 84;
-    const int part = index % 8;
-    const float scale = pg_load_half(block + 80), minimum = pg_load_half(block + 82);
-    const uint8_t *quants = block + 16 + part / 4 * 32;
-    for (int half = 0; half < 2; half++) {
-        const uint8_t packed = block[part * 2 + half];
-        group->scale[half] = pg_float_to_half(scale * (float)(packed & 15));
-        group->minimum[half] = pg_float_to_half(-minimum * (float)(packed >> 4));
+/// The products of a block's factor and the integers of its 16 halves of groups (or 8 groups, twice each) in fp16.
+static inline void scale_halves(float factor, const int8_t *integers, uint16_t *halves) {
+    for (int i = 0; i < 16; i++)
+        halves[i] = pg_float_to_half(factor * (float)integers[i]);
+}
+
+/// Gives each half of eight groups its scale, and its minimum if there are any.
+static inline void set_halves(struct group *groups, const uint16_t *scales, const uint16_t *minima) {
+    for (int part = 0; part < 8; part++) {
+        memcpy(groups[part].scale, scales + part * 2, 4);
+        if (minima)
+            memcpy(groups[part].minimum, minima + part * 2, 4);
     }
-    for (int v = 0; v < 8; v++)
-        group->words[v] = four_bytes(quants, v) >> part % 4 * 2 & 0x03030303;
+}
+
+static inline void unpack_q2_k(const uint8_t *block, struct group *groups) {
+    int8_t low[16], high[16];
+    uint16_t scales[16], minima[16];
+    for (int i = 0; i < 16; i++) {
+        low[i] = block[i] & 15;
+        high[i] = (int8_t)(block[i] >> 4);
+    }
+    scale_halves(pg_load_half(block + 80), low, scales);
+    scale_halves(-pg_load_half(block + 82), high, minima);
+    set_halves(groups, scales, minima);
+    for (int part = 0; part < 8; part++)
+        for (int v = 0; v < 8; v++)
+            groups[part].words[v] = four_bytes(block + 16 + part / 4 * 32, v) >> part % 4 * 2 & 0x03030303;
 }
 
 /// Sub-block scale `index` (0…15) of Q3_K: four low bits in one nibble, two high bits in the last four bytes.
-static inline int q3_scale(const uint8_t *scales, int index) {
+static inline int8_t q3_scale(const uint8_t *scales, int index) {
     const int low = index < 8 ? scales[index] & 15 : scales[index - 8] >> 4;
     const int high = scales[8 + index % 4] >> (index / 4 * 2) & 3;
-    return (low | high << 4) - 32;
+    return (int8_t)((low | high << 4) - 32);
 }
 
 /// Codes −4…3, kept around 32 as the form wants: 28…35.
-static inline void unpack_q3_k(const uint8_t *block, int index, struct group *group) {
-    block += (size_t)(index / 8) * 110;
-    const int part = index % 8;
-    const uint8_t *high_mask = block, *quants = block + 32 + part / 4 * 32, *scales = block + 96;
-    const float scale = pg_load_half(block + 108);
-    for (int half = 0; half < 2; half++)
-        group->scale[half] = pg_float_to_half(scale * (float)q3_scale(scales, part * 2 + half));
-    uint8_t codes[PG_GROUP], high[PG_GROUP];
-    for (int i = 0; i < PG_GROUP; i++) {
-        const int code = 28 + (quants[i] >> (part % 4 * 2) & 3) + (high_mask[i] >> part & 1) * 4;
-        codes[i] = code & 15;
-        high[i] = (uint8_t)(code >> 4);
+static inline void unpack_q3_k(const uint8_t *block, struct group *groups) {
+    int8_t integers[16];
+    uint16_t scales[16];
+    for (int i = 0; i < 16; i++)
+        integers[i] = q3_scale(block + 96, i);
+    scale_halves(pg_load_half(block + 108), integers, scales);
+    set_halves(groups, scales, 0);
+    for (int part = 0; part < 8; part++) {
+        uint8_t codes[PG_GROUP];
+        for (int v = 0; v < 8; v++) {
+            const uint32_t low = four_bytes(block + 32 + part / 4 * 32, v) >> part % 4 * 2 & 0x03030303;
+            const uint32_t word = 0x1c1c1c1c + low + ((four_bytes(block, v) >> part & 0x01010101) << 2);
+            memcpy(codes + v * 4, &word, 4);
+        }
+        set_low_bits(&groups[part], codes, 0);
+        set_high_bits(&groups[part], codes, 4);
     }
-    set_low_bits(group, codes, 0);
-    set_high_bits(group, high, 0);
 }
 
-/// Sub-block `index` (0…7) of Q4_K and Q5_K: 6-bit scale and minimum, packed in 12 bytes.
-static inline void set_k_scale(const uint8_t *block, int index, struct group *group) {
-    const uint8_t *scales = block + 4;
-    int scale, minimum;
-    if (index < 4) {
-        scale = scales[index] & 63;
-        minimum = scales[index + 4] & 63;
-    } else {
-        scale = (scales[index + 4] & 15) | scales[index - 4] >> 6 << 4;
-        minimum = scales[index + 4] >> 4 | scales[index] >> 6 << 4;
+/// Scales and minima of the eight groups of Q4_K and Q5_K: factors, and 6-bit integers packed in 12 bytes.
+static inline void set_k_scales(const uint8_t *block, struct group *groups) {
+    const uint8_t *packed = block + 4;
+    int8_t scale[16], minimum[16];
+    for (int i = 0; i < 4; i++) {
+        scale[i * 2] = packed[i] & 63;
+        minimum[i * 2] = packed[i + 4] & 63;
+        scale[8 + i * 2] = (int8_t)((packed[i + 8] & 15) | packed[i] >> 6 << 4);
+        minimum[8 + i * 2] = (int8_t)(packed[i + 8] >> 4 | packed[i + 4] >> 6 << 4);
     }
-    set_scale(
-        group, pg_float_to_half(pg_load_half(block) * (float)scale),
-        pg_float_to_half(-pg_load_half(block + 2) * (float)minimum));
+    for (int i = 0; i < 16; i += 2) {
+        scale[i + 1] = scale[i];
+        minimum[i + 1] = minimum[i];
+    }
+    uint16_t scales[16], minima[16];
+    scale_halves(pg_load_half(block), scale, scales);
+    scale_halves(-pg_load_half(block + 2), minimum, minima);
+    set_halves(groups, scales, minima);
 }
 
-static inline void unpack_q4_k(const uint8_t *block, int index, struct group *group) {
-    block += (size_t)(index / 8) * 144;
-    const int part = index % 8;
-    set_k_scale(block, part, group);
-    set_low_bits(group, block + 16 + part / 2 * 32, part % 2 * 4);
+static inline void unpack_q4_k(const uint8_t *block, struct group *groups) {
+    set_k_scales(block, groups);
+    for (int part = 0; part < 8; part++)
+        set_low_bits(&groups[part], block + 16 + part / 2 * 32, part % 2 * 4);
 }
 
-static inline void unpack_q5_k(const uint8_t *block, int index, struct group *group) {
-    block += (size_t)(index / 8) * 176;
-    const int part = index % 8;
-    set_k_scale(block, part, group);
-    set_low_bits(group, block + 48 + part / 2 * 32, part % 2 * 4);
-    uint32_t high = 0;
-    for (int v = 0; v < 8; v++)
-        high |= (four_bytes(block + 16, v) >> part & 0x01010101) << v;
-    group->words[4] = high;
+static inline void unpack_q5_k(const uint8_t *block, struct group *groups) {
+    set_k_scales(block, groups);
+    for (int part = 0; part < 8; part++) {
+        set_low_bits(&groups[part], block + 48 + part / 2 * 32, part % 2 * 4);
+        uint32_t high = 0;
+        for (int v = 0; v < 8; v++)
+            high |= (four_bytes(block + 16, v) >> part & 0x01010101) << v;
+        groups[part].words[4] = high;
+    }
 }
 
-static inline void unpack_q6_k(const uint8_t *block, int index, struct group *group) {
-    block += (size_t)(index / 8) * 210;
-    const int part = index % 8, quarter = part % 4;
-    const float scale = pg_load_half(block + 208);
-    for (int half = 0; half < 2; half++)
-        group->scale[half] = pg_float_to_half(scale * (float)(int8_t)block[192 + part * 2 + half]);
-    set_low_bits(group, block + part / 4 * 64 + quarter % 2 * 32, quarter / 2 * 4);
-    set_high_bits(group, block + 128 + part / 4 * 32, quarter * 2);
+static inline void unpack_q6_k(const uint8_t *block, struct group *groups) {
+    int8_t integers[16];
+    uint16_t scales[16];
+    memcpy(integers, block + 192, 16);
+    scale_halves(pg_load_half(block + 208), integers, scales);
+    set_halves(groups, scales, 0);
+    for (int part = 0; part < 8; part++) {
+        const int quarter = part % 4;
+        set_low_bits(&groups[part], block + part / 4 * 64 + quarter % 2 * 32, quarter / 2 * 4);
+        set_high_bits(&groups[part], block + 128 + part / 4 * 32, quarter * 2);
+    }
 }
 
 #endif

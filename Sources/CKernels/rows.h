@@ -95,6 +95,21 @@ void PG_NAME(pg_gate_silu)(float *gate, const float *up, int32_t size) {
     }
 }
 
+void PG_NAME(pg_gate_gelu)(float *gate, const float *up, int32_t size) {
+    const f32x8 one = broadcast8(1.0f);
+    for (int32_t i = 0; i < size; i += 8) {
+        const f32x8 value = load8(gate + i);
+        // (1 + tanh(u)) / 2 is 1 / (1 + e^(−2u)); 2 √(2/π) = 1.5957691216
+        const f32x8 twice = value * fma8(value * value, broadcast8(0.044715f), one) * broadcast8(1.5957691216f);
+        store8(gate + i, value / (one + exp8(-twice)) * load8(up + i));
+    }
+}
+
+void PG_NAME(pg_add_scaled)(const float *in, float factor, int32_t size, float *out) {
+    for (int32_t i = 0; i < size; i += 8)
+        store8(out + i, fma8(load8(in + i), broadcast8(factor), load8(out + i)));
+}
+
 void PG_NAME(pg_add)(const float *in, int32_t size, float *out) {
     for (int32_t i = 0; i < size; i += 8)
         store8(out + i, load8(out + i) + load8(in + i));

@@ -129,4 +129,15 @@ PG_INLINE f32x8 high8(f32x16 v) {
 PG_DEFINE_EXP(exp8, f32x8, i32x8, broadcast8, fma8, max8)
 PG_DEFINE_EXP(exp16, f32x16, i32x16, broadcast16, fma16, max16)
 
+/// tanh x = 2 / (1 + e^(−2x)) − 1, to about 1e-7; no number stays none.
+#define PG_DEFINE_TANH(NAME, VECTOR, INTEGERS, BROADCAST, EXP) \
+    PG_INLINE VECTOR NAME(VECTOR x) { \
+        const INTEGERS is_number = x == x; \
+        const VECTOR result = BROADCAST(2.0f) / (BROADCAST(1.0f) + EXP(x * BROADCAST(-2.0f))) - BROADCAST(1.0f); \
+        return (VECTOR)(((INTEGERS)result & is_number) | ((INTEGERS)x & ~is_number)); \
+    }
+
+PG_DEFINE_TANH(tanh8, f32x8, i32x8, broadcast8, exp8)
+PG_DEFINE_TANH(tanh16, f32x16, i32x16, broadcast16, exp16)
+
 #endif

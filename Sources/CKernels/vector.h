@@ -72,6 +72,16 @@ void PG_NAME(pg_exp)(const float *values, int32_t size, float shift, float scale
     }
 }
 
+void PG_NAME(pg_softcap)(float *values, int32_t size, float cap) {
+    const f32x8 inverse = broadcast8(1.0f / cap);
+    for (int32_t i = 0; i < size; i += 8) {
+        const int32_t count = size - i >= 8 ? 8 : size - i;
+        const f32x8 value = count == 8 ? load8(values + i) : load_tail8(values + i, count);
+        const f32x8 result = tanh8(value * inverse) * broadcast8(cap);
+        memcpy(values + i, &result, (size_t)count * sizeof(float));
+    }
+}
+
 int32_t PG_NAME(pg_count)(const float *values, int32_t size, float threshold) {
     i32x8 counts = {0};
     int32_t i = 0;

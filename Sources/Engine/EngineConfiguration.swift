@@ -16,6 +16,8 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var policy = SchedulingPolicy.fcfs
     /// `--scheduler-delay`: see `AdmissionWindow`.
     public var schedulerDelay = Duration.milliseconds(10)
+    /// `--enable-prefix-caching`: requests with a common prefix share its blocks, and compute it once.
+    public var cachesPrefixes = true
     /// `--seed`: from it come the seeds of requests that bring none.
     public var seed: UInt64 = 0
 

@@ -71,6 +71,8 @@ extension EngineLoop {
     private func noteSchedule(at now: Instant) {
         queueClock.advance(to: now, cause: batch.waitingCause)
         statistics.preemptionCount = batch.preempted.count
+        statistics.prefixQueryTokenCount = batch.prefixQueryCount
+        statistics.prefixHitTokenCount = batch.prefixHitCount
         for sequence in batch.preempted {
             guard let owner = owners[sequence.index] else { continue }
             owner.run.sequences[owner.choice].ledger.preempt(at: now)
@@ -198,13 +200,16 @@ extension EngineLoop {
             statistics.firstTokens.append(FirstToken(seconds: now.seconds(since: origin.arrival), trace: origin.trace))
             statistics.firstTokenParts += run.sequences[choice].ledger.parts
             statistics.promptTokenCount += run.request.promptTokenIDs.count
+            let found = scheduler.foundTokenCount(of: run.sequences[choice].handle)
+            statistics.cachedPromptTokenCount += found
+            run.queue.tell(cachedPromptTokenCount: found)
         }
         run.sequences[choice].lastToken = now
         let generatedCount = run.sequences[choice].output.count
         if let verdict = run.stopRule.verdict(on: token.token, generatedCount: generatedCount) {
             finish(draw.owner, reason: verdict.reason, stopTokenID: verdict.stopTokenID, at: now)
         } else {
-            scheduler.extend(run.sequences[choice].handle)
+            scheduler.extend(run.sequences[choice].handle, blockHash: run.nameLastBlock(of: choice, &hasher))
         }
     }
 }
@@ -215,5 +220,6 @@ extension SequenceRequest {
         sampleCount = request.sampleCount
         priority = request.priority
         wantsPromptLogits = request.promptLogprobCount != nil
+        blockHashes = request.blockHashes
     }
 }

@@ -33,6 +33,7 @@ final class EngineLoop {
     var statistics = StepStatistics()
     var queueClock = QueueClock()
     var shareEstimator = StepShareEstimator()
+    var hasher: PrefixHasher
     /// Requests that came since the last step was planned.
     var newcomers: [RequestRun] = []
     private let observer: (any EngineObserver)?
@@ -63,6 +64,7 @@ final class EngineLoop {
         self.executor = executor
         self.observer = observer
         scheduler = Scheduler(limits: limits)
+        hasher = PrefixHasher(blockSize: limits.blockSize)
         // One row more than a step can ask for: samples of one prompt draw from a copy of its row.
         logits = LogitsBuffer(rowCapacity: limits.maxLogitRows + 1, vocabularySize: executor.vocabularySize)
     }
@@ -147,8 +149,7 @@ final class EngineLoop {
         run.sequences[owner.choice].hasEnded = true
         statistics.finished.append(
             run.statistics(
-                of: owner.choice, reason: reason, preemptionCount: scheduler.preemptionCount(of: handle), at: now,
-                queueClock))
+                of: owner.choice, reason: reason, in: scheduler, at: now, queueClock))
         run.noteEnd(of: owner.choice, at: now)
         scheduler.finish(handle)
         owners[handle.index] = nil
@@ -160,6 +161,7 @@ final class EngineLoop {
     /// The step could not be computed: what runs has lost its state, what waits has none yet.
     func stepFailed() {
         failedStepCount += 1
+        scheduler.abandon(batch)
         for owner in owners.compactMap({ $0 }) {
             let handle = owner.run.sequences[owner.choice].handle
             guard scheduler.isRunning(handle) else { continue }
@@ -180,8 +182,7 @@ final class EngineLoop {
         let now = Instant.now()
         return runs.sorted { $0.key < $1.key }.flatMap { _, run in
             run.sequences.indices.filter { !run.sequences[$0].hasEnded }.map { choice in
-                let count = scheduler.preemptionCount(of: run.sequences[choice].handle)
-                return run.statistics(of: choice, reason: nil, preemptionCount: count, at: now, queueClock)
+                run.statistics(of: choice, reason: nil, in: scheduler, at: now, queueClock)
             }
         }
     }

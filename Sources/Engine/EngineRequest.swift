@@ -2,6 +2,7 @@
 
 public import Primitives
 public import Sampling
+import Scheduling
 
 /// One prompt and how to continue it. `sampleCount` continuations share the prompt's blocks.
 public struct EngineRequest: Sendable {
@@ -15,6 +16,11 @@ public struct EngineRequest: Sendable {
     public var priority = 0
     /// Nil: none; 0: only the prompt token's own; k: the k most likely ones as well.
     public var promptLogprobCount: Int?
+    /// Requests find each other's blocks within one scope alone; nil: this one neither finds nor leaves any.
+    public var prefixScope: String? = ""
+    /// What the first block's name hangs on, and the names of the prompt's full blocks; nil and none without a scope.
+    var prefixRoot: BlockHash?
+    var blockHashes: [BlockHash] = []
     public var origin: RequestOrigin
 
     public init(

@@ -54,6 +54,8 @@ final class EventQueue: Sendable {
         var openChoiceCount: Int
         /// By choice.
         var endings: [Instant?]
+        /// Known from the first token on.
+        var cachedPromptTokenCount = 0
         /// The reader was cancelled and nobody will ask again.
         var isAbandoned = false
     }
@@ -89,6 +91,10 @@ final class EventQueue: Sendable {
             return (reader, pending)
         }
         reader?.resume(returning: pending)
+    }
+
+    func tell(cachedPromptTokenCount count: Int) {
+        if count > 0 { state.withLock { $0.cachedPromptTokenCount = count } }
     }
 
     // MARK: - The reader's end
@@ -147,6 +153,11 @@ final class EventQueue: Sendable {
     /// When each choice ended; nil for those that go on.
     var endings: [Instant?] {
         state.withLock { $0.endings }
+    }
+
+    /// Tokens of the prompt that were found in the cache; 0 until the first token has come.
+    var cachedPromptTokenCount: Int {
+        state.withLock { $0.cachedPromptTokenCount }
     }
 
     private var hasOpenChoices: Bool {

@@ -44,7 +44,17 @@ public final class InferenceEngine: Sendable {
         for token in request.promptTokenIDs where token < 0 || Int(token) >= vocabularySize {
             throw .tokenOutOfVocabulary(token, vocabularySize: vocabularySize)
         }
-        return GenerationHandle(id: request.id, queue: try mailbox.submit(request))
+        return GenerationHandle(id: request.id, queue: try mailbox.submit(named(request)))
+    }
+
+    /// Names the blocks of a request here, on its own task, rather than on the engine's thread.
+    private func named(_ request: EngineRequest) -> EngineRequest {
+        guard configuration.cachesPrefixes, let scope = request.prefixScope else { return request }
+        var request = request, hasher = PrefixHasher(blockSize: limits.blockSize)
+        let root = PrefixHasher.root(scope: scope)
+        request.prefixRoot = root
+        request.blockHashes = hasher.names(of: request.promptTokenIDs, after: root)
+        return request
     }
 
     /// Refuses new work at once, lets what it has go on for at most `draining`, ends the rest with `.abort`, and

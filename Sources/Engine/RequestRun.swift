@@ -16,11 +16,14 @@ struct SequenceRun {
     /// Its own from its first token on; until then the first sample's stands for all.
     var ledger: SequenceLedger
     var firstTokenParts: LatencyParts?
+    /// The name of its last full block, or what the first one's hangs on; nil if it shares none.
+    var lastBlockHash: BlockHash?
     var hasEnded = false
 
-    init(handle: SequenceHandle, ledger: SequenceLedger) {
+    init(handle: SequenceHandle, ledger: SequenceLedger, lastBlockHash: BlockHash?) {
         self.handle = handle
         self.ledger = ledger
+        self.lastBlockHash = lastBlockHash
     }
 }
 
@@ -49,7 +52,8 @@ final class RequestRun {
         // What came before its own arrival can't be told apart from after it.
         let arrival = min(submission.request.origin.arrival, submission.queued)
         let ledger = SequenceLedger(arrival: arrival, queued: submission.queued)
-        sequences = handles.map { SequenceRun(handle: $0, ledger: ledger) }
+        let lastBlockHash = request.blockHashes.last ?? request.prefixRoot
+        sequences = handles.map { SequenceRun(handle: $0, ledger: ledger, lastBlockHash: lastBlockHash) }
         openCount = handles.count
     }
 
@@ -77,6 +81,16 @@ final class RequestRun {
             ? request.promptTokenIDs[position] : sequences[choice].output[position - promptCount]
     }
 
+    /// The name of the block that the last token of sample `choice` fills; nil if it fills none, or shares none.
+    func nameLastBlock(of choice: Int, _ hasher: inout PrefixHasher) -> BlockHash? {
+        let count = request.promptTokenIDs.count + sequences[choice].output.count
+        guard let parent = sequences[choice].lastBlockHash, count % hasher.blockSize == 0 else { return nil }
+        let tokens = (count - hasher.blockSize..<count).map { token(at: $0, choice: choice) }
+        let name = hasher.name(of: tokens, after: parent)
+        sequences[choice].lastBlockHash = name
+        return name
+    }
+
     /// The sample whose ledger has the time of sample `choice`.
     func ledgerIndex(of choice: Int) -> Int {
         sequences[choice].firstToken == nil ? 0 : choice
@@ -84,7 +98,8 @@ final class RequestRun {
 
     /// The life of a sample that ends `now` with `reason`, or goes on.
     func statistics(
-        of choice: Int, reason: FinishReason?, preemptionCount: Int, at now: Instant, _ clock: QueueClock
+        of choice: Int, reason: FinishReason?, in scheduler: borrowing Scheduler, at now: Instant,
+        _ clock: QueueClock
     ) -> SequenceStatistics {
         let sequence = sequences[choice]
         var ledger = sequences[ledgerIndex(of: choice)].ledger
@@ -92,10 +107,12 @@ final class RequestRun {
         var statistics = SequenceStatistics(
             request: request.id, choice: choice, reason: reason, promptTokenCount: request.promptTokenIDs.count,
             generatedTokenCount: sequence.output.count, sampleCount: request.sampleCount,
-            maximumTokens: request.parameters.maximumTokens, preemptionCount: preemptionCount,
+            maximumTokens: request.parameters.maximumTokens,
+            preemptionCount: scheduler.preemptionCount(of: sequence.handle),
             arrival: request.origin.arrival, queued: queued, scheduled: sequence.scheduled,
             firstToken: sequence.firstToken, lastToken: sequence.lastToken, finished: now)
         statistics.origin = request.origin
+        statistics.cachedPromptTokenCount = scheduler.foundTokenCount(of: sequence.handle)
         statistics.phase = reason == nil ? ledger.phase : .ended
         statistics.temperature = request.parameters.temperature
         statistics.topP = request.parameters.topP

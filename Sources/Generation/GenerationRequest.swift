@@ -70,6 +70,8 @@ public struct GenerationRequest: Sendable {
     public var sampleCount = 1
     /// Lower goes first.
     public var priority = 0
+    /// Keeps the prefixes that this request finds and leaves in the cache apart from those of others.
+    public var cacheSalt: String?
     /// Nil: none; 0: the chosen token's own; k: the k most likely ones as well; -1: all of the vocabulary's.
     public var logprobCount: Int?
     public var promptLogprobCount: Int?

@@ -29,6 +29,9 @@ public struct TextGeneration: AsyncSequence, Sendable {
     /// When the engine ended each choice, by choice; nil for those that go on.
     public var endings: [Instant?] { handle.endings }
 
+    /// Tokens of the prompt that were found in the prefix cache; 0 until the first token has come.
+    public var cachedPromptTokenCount: Int { handle.cachedPromptTokenCount }
+
     /// Ends all choices as soon as the engine can, with `.abort`; the sequence goes on to its end.
     public func cancel() {
         handle.cancel()

@@ -95,6 +95,8 @@ public final class TextGenerator: Sendable {
             id: id, promptTokenIDs: encoded.tokenIDs, parameters: parameters, origin: origin)
         engineRequest.sampleCount = request.sampleCount
         engineRequest.priority = request.priority
+        // Whether a prefix is cached shows in the time to the first token: no tenant is to learn that of another's.
+        engineRequest.prefixScope = origin.tenant + "\0" + (request.cacheSalt ?? "")
         engineRequest.promptLogprobCount = request.promptLogprobCount.map(logprobCount)
         return PreparedGeneration(
             promptTokenIDs: encoded.tokenIDs,

@@ -62,6 +62,25 @@ public struct ActivationRows: @unchecked Sendable {
             groups + row / tile * groupCount + columns.lowerBound / Self.groupColumns, Int32(row % tile))
     }
 
+    /// Takes a row of others of the same width: its 8-bit form or its values.
+    func copyRow(_ row: Int, to destination: Int, from other: ActivationRows, quantized: Bool) {
+        precondition(
+            other.columnCount == columnCount && row >= 0 && row < other.rowCount, "activations of another width")
+        guard quantized else {
+            other.values.copyRow(row, to: destination, of: values)
+            return
+        }
+        precondition(destination >= 0 && destination < rowCount, "row out of range")
+        let tile = Int(PG_TOKEN_TILE), recordBytes = MemoryLayout<pg_quantized>.stride
+        let source = UnsafeRawPointer(other.groups + row / tile * groupCount) + row % tile * recordBytes
+        let target =
+            UnsafeMutableRawPointer(groups + destination / tile * groupCount) + destination % tile * recordBytes
+        for group in 0..<groupCount {
+            let offset = group * MemoryLayout<pg_activation_group>.stride
+            (target + offset).copyMemory(from: source + offset, byteCount: recordBytes)
+        }
+    }
+
     /// Columns that share a scale in the 8-bit form.
     public static let groupColumns = Int(PG_GROUP)
 

@@ -91,18 +91,20 @@ public struct CodedMatrix {
     /// Shape [columnCount].
     public let groupOfColumn: [Int32]
     public let groupCount: Int
-    /// Those of the codes' rows that are wanted. The form they are packed in depends on all of them.
-    public let rows: Range<Int>
+    /// Those to be packed, of all that there are codes for.
+    let rows: Range<Int>
 
     /// - Parameters:
     ///   - scales: Finite.
     ///   - zeroPoints: 0 to 256.
     ///   - groupOfColumn: Each below `groupCount`.
-    ///   - rows: By default all.
+    ///   - rows: Those to be packed; nil: all.
     public init(
         codes: PackedIntegers, scales: [Float], zeroPoints: [Int16], groupOfColumn: [Int32], groupCount: Int,
         rows: Range<Int>? = nil
     ) {
+        let rows = rows ?? 0..<codes.rowCount
+        precondition(rows.lowerBound >= 0 && rows.upperBound <= codes.rowCount, "rows out of range")
         let size = codes.rowCount * groupCount
         precondition(scales.count == size && zeroPoints.count == size, "scales of another shape")
         precondition(zeroPoints.allSatisfy { (0...256).contains($0) }, "zero point out of range")
@@ -114,10 +116,10 @@ public struct CodedMatrix {
         self.zeroPoints = zeroPoints
         self.groupOfColumn = groupOfColumn
         self.groupCount = groupCount
-        self.rows = rows ?? 0..<codes.rowCount
-        precondition(self.rows.lowerBound >= 0 && self.rows.upperBound <= codes.rowCount, "rows out of range")
+        self.rows = rows
     }
 
+    var rowCount: Int { rows.count }
     var columnCount: Int { codes.columnCount }
 
     /// Whether packed forms of 4 bits hold its codes.

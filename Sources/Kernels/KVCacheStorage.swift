@@ -143,6 +143,8 @@ public struct KVCacheStorage: @unchecked Sendable {
         /// How many of the last positions are seen; 0: all.
         let window: Int
         let scale: Float
+        /// Scaled scores are bent below it: softcap × tanh(score / softcap); 0: they are not.
+        let softcap: Float
         /// Shape [workers, at least `attentionScratch(groupSize:)`].
         let scratch: FloatMatrix
         /// Shape [partial results, headSize + 2]: a row for each query of each part that is computed on its own.
@@ -150,7 +152,7 @@ public struct KVCacheStorage: @unchecked Sendable {
 
         public init(
             queries: FloatMatrix, out: ActivationRows, firstOutColumn: Int = 0, quantizes: Bool, groupSize: Int,
-            window: Int, scale: Float, scratch: FloatMatrix, partials: FloatMatrix
+            window: Int, scale: Float, softcap: Float = 0, scratch: FloatMatrix, partials: FloatMatrix
         ) {
             self.queries = queries
             self.out = out
@@ -159,6 +161,7 @@ public struct KVCacheStorage: @unchecked Sendable {
             self.groupSize = groupSize
             self.window = window
             self.scale = scale
+            self.softcap = softcap
             self.scratch = scratch
             self.partials = partials
         }
@@ -216,7 +219,7 @@ public struct KVCacheStorage: @unchecked Sendable {
             queries: queries.row(Int(task.firstRow)) + column, out: out.row(Int(task.firstRow)) + outColumn,
             query_stride: queries.columnCount, out_stride: out.columnCount, row_count: task.rowCount,
             first_position: task.firstPosition, kv_head: task.keyValueHead, group_size: Int32(operands.groupSize),
-            window: Int32(operands.window), scale: operands.scale, block_table: nil,
+            window: Int32(operands.window), scale: operands.scale, softcap: operands.softcap, block_table: nil,
             first_part: task.part ?? 0, part_end: task.part.map { $0 + 1 } ?? Int32(task.partCount),
             partials: task.part == nil ? nil : partials.row(Int(task.partialRow)))
     }

@@ -158,8 +158,8 @@ public struct PackedMatrix: @unchecked Sendable {
 
     private var panelCount: Int { parts.reduce(0) { $0 + $1.panelCount } }
 
-    /// gated = silu(gate × activations) × (up × activations), as one stage of the job: tiles of the same rows of both
-    /// matrices, gated while they are in the cache.
+    /// gated = activation(gate × activations) × (up × activations), as one stage of the job: tiles of the same rows of
+    /// both matrices, gated while they are in the cache.
     ///
     /// - Parameters:
     ///   - gate, up: Shape [width, columns of `activations`], each of one part.
@@ -170,8 +170,8 @@ public struct PackedMatrix: @unchecked Sendable {
     ///   - scratch: Of the shape of `gated`.
     public static func multiplyGated(
         gate: PackedMatrix, up: PackedMatrix, _ activations: ActivationRows, tokenCount: Int,
-        into gated: ActivationRows, firstColumn: Int = 0, quantizes: Bool, scratch: FloatMatrix, _ kernels: KernelSet,
-        _ worker: Worker, workerCount: Int
+        into gated: ActivationRows, firstColumn: Int = 0, _ activation: GateActivation, quantizes: Bool,
+        scratch: FloatMatrix, _ kernels: KernelSet, _ worker: Worker, workerCount: Int
     ) {
         let width = gate.rowCount, stride = gated.columnCount
         precondition(
@@ -196,7 +196,7 @@ public struct PackedMatrix: @unchecked Sendable {
             let last = firstColumn + min(width, panels.upperBound * panelRows)
             let columns = firstColumn + panels.lowerBound * panelRows..<last
             for row in tokens {
-                kernels.gateSilu(gated.values, up: scratch, row: row, columns: columns)
+                kernels.gate(gated.values, up: scratch, row: row, columns: columns, activation)
                 if quantizes { gated.quantize(row: row, columns: columns, kernels) }
             }
         }

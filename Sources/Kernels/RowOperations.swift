@@ -24,13 +24,33 @@ extension KernelSet {
             table.cosines.row(position), table.sines.row(position))
     }
 
-    /// gate[row, i] = silu(gate[row, i]) × up[row, i] for some columns, a multiple of 8.
-    public func gateSilu(_ gate: FloatMatrix, up: FloatMatrix, row: Int, columns: Range<Int>) {
+    /// RMS norm in place of each of the heads at columns [firstColumn, firstColumn + headCount × size) of a row, with
+    /// `weight`, shape [1, size].
+    public func rmsNormHeads(
+        _ matrix: FloatMatrix, row: Int, firstColumn: Int, headCount: Int, weight: FloatMatrix, epsilon: Float
+    ) {
+        let size = weight.columnCount
+        precondition(firstColumn >= 0 && firstColumn + headCount * size <= matrix.columnCount, "heads out of range")
+        precondition(size % 8 == 0, "norm of another size")
+        for head in 0..<headCount {
+            let values = matrix.row(row) + firstColumn + head * size
+            functions.rms_norm(values, weight.row(0), epsilon, Int32(size), values)
+        }
+    }
+
+    /// gate[row, i] = activation(gate[row, i]) × up[row, i] for some columns, a multiple of 8.
+    public func gate(
+        _ gate: FloatMatrix, up: FloatMatrix, row: Int, columns: Range<Int>, _ activation: GateActivation
+    ) {
         precondition(
             columns.upperBound <= min(gate.columnCount, up.columnCount) && columns.lowerBound >= 0
                 && columns.count % 8 == 0, "gate out of range")
-        functions.gate_silu(
-            gate.row(row) + columns.lowerBound, up.row(row) + columns.lowerBound, Int32(columns.count))
+        let function =
+            switch activation {
+            case .silu: functions.gate_silu
+            case .geluTanh: functions.gate_gelu
+            }
+        function(gate.row(row) + columns.lowerBound, up.row(row) + columns.lowerBound, Int32(columns.count))
     }
 
     /// matrix[row] += bias, shape [1, columns], from `firstColumn` on.
@@ -40,6 +60,41 @@ extension KernelSet {
             "bias of another size")
         functions.add(bias.row(0), Int32(bias.columnCount), matrix.row(row) + firstColumn)
     }
+
+    /// matrix[row] += other[otherRow] × factor.
+    public func add(_ other: FloatMatrix, row otherRow: Int, times factor: Float, to matrix: FloatMatrix, row: Int) {
+        precondition(
+            other.columnCount == matrix.columnCount && matrix.columnCount % 8 == 0, "rows of different lengths")
+        functions.add_scaled(other.row(otherRow), factor, Int32(matrix.columnCount), matrix.row(row))
+    }
+
+    /// matrix[row] *= factor.
+    public func scale(_ matrix: FloatMatrix, row: Int, by factor: Float) {
+        let values = matrix.row(row)
+        for column in 0..<matrix.columnCount { values[column] *= factor }
+    }
+
+    /// 1 / (1 + e^−x).
+    public func sigmoid(_ x: Float) -> Float {
+        var argument = -x, power: Float = 0
+        functions.exp(&argument, 1, 0, 1, &power)
+        return 1 / (1 + power)
+    }
+
+    /// Bends some columns of a row of logits below a cap: cap × tanh(logit / cap).
+    public func softcap(_ logits: LogitsBuffer, row: Int, columns: Range<Int>, cap: Float) {
+        precondition(
+            columns.lowerBound >= 0 && columns.upperBound <= logits.vocabularySize && cap > 0, "no such logits")
+        guard let base = logits.rowElements(row).baseAddress else { return }
+        functions.softcap(base + columns.lowerBound, Int32(columns.count), cap)
+    }
+}
+
+/// What is done with a gate before it is multiplied.
+public enum GateActivation: Sendable {
+    case silu
+    /// The tangent's approximation of GELU.
+    case geluTanh
 }
 
 /// Cosines and sines of rotary position embedding for each position, shape [positions, rotaryDimensions / 2] each.

@@ -67,26 +67,11 @@ public final class ProgressMeter: Sendable {
     static func text(finished: Int, failed: Int, total: Int, seconds: Double, hasBar: Bool) -> String {
         let share = total > 0 ? Double(finished) / Double(total) : 1
         let rate = seconds > 0 ? Double(finished) / seconds : 0
-        let left = rate > 0 ? clock(Double(total - finished) / rate) : "?"
+        let left = rate > 0 ? ProgressBar.clock(Double(total - finished) / rate) : "?"
         let failures = failed > 0 ? ", \(failed) failed" : ""
         let figures =
-            "\(finished)/\(total) [\(clock(seconds))<\(left), "
+            "\(finished)/\(total) [\(ProgressBar.clock(seconds))<\(left), "
             + "\(FixedDecimal.text(rate, fractionDigits: 2)) req/s\(failures)]"
-        guard hasBar else { return figures }
-        let width = 20
-        let filled = min(width, Int(share * Double(width)))
-        let percent = FixedDecimal.text(share * 100, fractionDigits: 0)
-        let blank = String(repeating: " ", count: max(0, 3 - percent.count))
-        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-        return "\(blank)\(percent)% |\(bar)| \(figures)"
-    }
-
-    /// `mm:ss`, or `h:mm:ss`.
-    private static func clock(_ seconds: Double) -> String {
-        guard seconds < 1e6 else { return "?" }
-        let whole = Int(seconds)
-        func two(_ number: Int) -> String { (number < 10 ? "0" : "") + "\(number)" }
-        let minutes = "\(two(whole / 60 % 60)):\(two(whole % 60))"
-        return whole < 3600 ? minutes : "\(whole / 3600):\(minutes)"
+        return hasBar ? "\(ProgressBar.text(share: share)) \(figures)" : figures
     }
 }

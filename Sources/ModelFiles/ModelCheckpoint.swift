@@ -12,7 +12,7 @@ public enum TokenizerFiles: Sendable {
 
 /// Everything that a GGUF file or a Hugging Face folder says, checked and mapped but not yet loaded.
 public struct ModelCheckpoint: Sendable {
-    /// The last component of the path, for display.
+    /// For display.
     public let name: String
     public let configuration: ModelConfiguration
     public let weights: any WeightSource
@@ -30,24 +30,30 @@ public struct ModelCheckpoint: Sendable {
 
     /// Opens a GGUF file, or a folder with config.json and safetensors. Whether the architecture is supported is for
     /// the loader to say.
-    public static func open(path: String) throws(ModelFileError) -> ModelCheckpoint {
-        if MappedFile.kind(ofPath: path) == .folder { return try ModelCheckpoint(folder: path) }
-        return try ModelCheckpoint(gguf: try GGUFFile(path: path), path: path)
+    ///
+    /// - Parameter name: By default the path's last component.
+    public static func open(path: String, name: String? = nil) throws(ModelFileError) -> ModelCheckpoint {
+        let name = name ?? path.split(separator: "/").last.map { String($0) } ?? path
+        if MappedFile.kind(ofPath: path) == .folder { return try ModelCheckpoint(folder: path, name: name) }
+        return try ModelCheckpoint(gguf: try GGUFFile(path: path), path: path, name: name)
     }
 
-    private init(gguf: GGUFFile, path: String) throws(ModelFileError) {
+    /// Whether there is a file or a folder at a path, whatever it is.
+    public static func exists(atPath path: String) -> Bool { MappedFile.kind(ofPath: path) != .nothing }
+
+    private init(gguf: GGUFFile, path: String, name: String) throws(ModelFileError) {
         configuration = try ModelConfiguration(gguf)
         generationDefaults = try GenerationDefaults(gguf.metadata)
         chatTemplate = try Self.checked(
             try gguf.metadata.string("tokenizer.chat_template"), file: path, key: "tokenizer.chat_template")
         tokenizerFiles = .gguf(gguf.metadata)
-        name = Self.lastComponent(path)
+        self.name = name
         weights = gguf
         quantization = nil
         parameterBytes = Self.parameterBytes(gguf)
     }
 
-    private init(folder: String) throws(ModelFileError) {
+    private init(folder: String, name: String) throws(ModelFileError) {
         guard let config = Self.existing("config.json", in: folder) else {
             throw .missingFile(folder: folder, file: "config.json")
         }
@@ -65,7 +71,7 @@ public struct ModelCheckpoint: Sendable {
         let tokenizerConfiguration = try Self.json("tokenizer_config.json", in: folder)
         tokenizerFiles = .huggingFace(tokenizer: tokenizer, configuration: tokenizerConfiguration)
         chatTemplate = try Self.chatTemplate(in: folder, tokenizerConfiguration)
-        name = Self.lastComponent(folder)
+        self.name = name
         self.configuration = configuration
         self.weights = weights
         parameterBytes = Self.parameterBytes(weights)
@@ -110,12 +116,6 @@ public struct ModelCheckpoint: Sendable {
     private static func checked(_ template: String?, file: String, key: String) throws(ModelFileError) -> String? {
         guard let template, template.utf8.count > longestTemplateBytes else { return template }
         throw .badValue(file: file, key: key, reason: "is longer than \(longestTemplateBytes) bytes")
-    }
-
-    // MARK: - Display
-
-    private static func lastComponent(_ path: String) -> String {
-        path.split(separator: "/").last.map { String($0) } ?? path
     }
 
     /// Cannot overflow: ranges of a file don't overlap, and an index names each tensor once.

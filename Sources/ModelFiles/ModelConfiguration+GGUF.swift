@@ -30,16 +30,26 @@ extension ModelConfiguration {
         contextLength = context
         normEpsilon = Float(
             try fields.number("attention.layer_norm_rms_epsilon", in: ConfigurationLimits.epsilon) ?? 1e-6)
-        hiddenActivation = "silu"
+        hiddenActivation = nil
+        attentionScalar = nil
+        attentionSoftcap = try fields.number("attn_logit_softcapping", in: ConfigurationLimits.softcap)
+        logitSoftcap = try fields.number("final_logit_softcapping", in: ConfigurationLimits.softcap)
         ropeTheta = try fields.number("rope.freq_base", in: ConfigurationLimits.theta) ?? 10000
-        ropeScaling = try Self.ropeScaling(fields, context: context)
+        let longRope = try Self.longRope(gguf, fields, context: context)
+        let otherScaling = try Self.ropeScaling(fields, context: context)
+        ropeScaling = longRope ?? otherScaling
         rotaryDimensions = try fields.integer("rope.dimension_count", in: ConfigurationLimits.headSize) ?? headSize
         ropeFrequencyDivisors = hasDivisors ? "rope_freqs.weight" : nil
         tiesEmbeddings = gguf.tensor(named: "output.weight") == nil
         hasQKVBias = gguf.tensor(named: "blk.0.attn_q.bias") != nil
         hasOutputBias = gguf.tensor(named: "blk.0.attn_output.bias") != nil
         hasMLPBias = gguf.tensor(named: "blk.0.ffn_gate.bias") != nil
-        slidingWindow = try fields.integer("attention.sliding_window", in: ConfigurationLimits.context)
+        // 0 is how converters say that there is none.
+        let window = try fields.integer("attention.sliding_window", in: 0...ConfigurationLimits.context.upperBound)
+        slidingWindow = window == 0 ? nil : window
+        slidingLayers = try Self.slidingLayers(fields)
+        slidingRopeTheta = try fields.number("rope.freq_base_swa", in: ConfigurationLimits.theta)
+        experts = try ExpertConfiguration(gguf, fields, intermediate: intermediateSize)
         bosTokenID = try Self.tokenID("bos", metadata, below: vocabulary)
         eosTokenIDs = []
         // End of text, of turn and of message: each ends a generation.
@@ -49,7 +59,47 @@ extension ModelConfiguration {
         }
         try check(
             file: gguf.fileName, headsKey: fields.key("attention.head_count_kv"),
-            rotaryKey: fields.key("rope.dimension_count"))
+            rotaryKey: fields.key("rope.dimension_count"), slidingKey: fields.key("attention.sliding_window_pattern"),
+            expertsKey: fields.key("expert_used_count"))
+    }
+
+    private static func slidingLayers(_ fields: GGUFFields) throws(ModelFileError) -> SlidingLayers? {
+        let name = "attention.sliding_window_pattern"
+        if case .bools(let layers) = fields.metadata[fields.key(name)] { return .each(layers) }
+        return try fields.integer(name, in: ConfigurationLimits.layers).map { .allButEvery($0) }
+    }
+
+    /// LongRoPE, which files say by its tensors of factors.
+    private static func longRope(
+        _ gguf: GGUFFile, _ fields: GGUFFields, context: Int
+    ) throws(ModelFileError) -> RopeScaling? {
+        guard let short = gguf.tensor(named: "rope_factors_short.weight"),
+            let long = gguf.tensor(named: "rope_factors_long.weight")
+        else { return nil }
+        let original =
+            try fields.integer("rope.scaling.original_context_length", in: ConfigurationLimits.context) ?? context
+        return .longRope(
+            RopeScaling.LongRope(
+                shortFactors: try factors(short, file: gguf.fileName),
+                longFactors: try factors(long, file: gguf.fileName),
+                originalContextLength: original, factor: Double(context) / Double(original),
+                attentionFactor: try fields.number("rope.scaling.attn_factor", in: ConfigurationLimits.factor)))
+    }
+
+    private static func factors(_ tensor: TensorView, file: String) throws(ModelFileError) -> [Double] {
+        guard tensor.elementType == .float32, tensor.shape.count == 1, tensor.shape[0] <= 1 << 13 else {
+            throw .badTensor(file: file, tensor: tensor.name, reason: "must be a vector of F32")
+        }
+        let values = tensor.withUnsafeBytes { bytes in
+            (0..<tensor.shape[0]).map { index in
+                let bits = bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self)
+                return Double(Float(bitPattern: UInt32(littleEndian: bits)))
+            }
+        }
+        guard values.allSatisfy({ ConfigurationLimits.factor.contains($0) }) else {
+            throw .badTensor(file: file, tensor: tensor.name, reason: "must hold numbers from 0.001 to 1000000")
+        }
+        return values
     }
 
     /// Rows of the embedding; a vocabulary in the file must have as many tokens.
@@ -108,6 +158,26 @@ extension ModelConfiguration {
                 file: metadata.fileName, key: key, reason: "is \(identifier), beyond the vocabulary of \(count)")
         }
         return identifier
+    }
+}
+
+extension ExpertConfiguration {
+    /// Nil for a model without experts.
+    ///
+    /// - Parameter intermediate: The size of experts where they have none of their own.
+    fileprivate init?(_ gguf: GGUFFile, _ fields: GGUFFields, intermediate: Int) throws(ModelFileError) {
+        // 0 is how some converters say that there are none.
+        let most = ConfigurationLimits.experts.upperBound
+        guard let count = try fields.integer("expert_count", in: 0...most), count > 0 else { return nil }
+        self.count = count
+        perToken = try fields.require("expert_used_count", in: ConfigurationLimits.experts)
+        let sizes = ConfigurationLimits.intermediate
+        intermediateSize = try fields.integer("expert_feed_forward_length", in: sizes) ?? intermediate
+        let shared = try fields.integer("expert_shared_feed_forward_length", in: sizes)
+        let hasShared = gguf.tensor(named: "blk.0.ffn_gate_shexp.weight") != nil
+        sharedIntermediateSize = shared ?? (hasShared ? intermediate : nil)
+        normalizesWeights = nil
+        denseLayers = []
     }
 }
 

@@ -1,5 +1,11 @@
 // The numbers that describe a decoder, whichever file they came from.
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// How positions beyond the trained context are brought within it.
 public enum RopeScaling: Sendable, Equatable {
     case none
@@ -7,6 +13,7 @@ public enum RopeScaling: Sendable, Equatable {
     case llama3(
         factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContextLength: Int)
     case yarn(Yarn)
+    case longRope(LongRope)
     /// A kind that readers know only by name.
     case unsupported(String)
 
@@ -30,6 +37,53 @@ public enum RopeScaling: Sendable, Equatable {
             self.attentionFactor = attentionFactor
         }
     }
+
+    /// LongRoPE (Ding et al., 2024): divisors of each frequency, of one kind for contexts as long as in training and of
+    /// another for longer ones.
+    public struct LongRope: Sendable, Equatable {
+        /// Shape [rotaryDimensions / 2], as is `longFactors`.
+        public var shortFactors: [Double]
+        public var longFactors: [Double]
+        public var originalContextLength: Int
+        /// The factor on attention's cosines and sines.
+        public var attentionFactor: Double
+
+        /// - Parameter attentionFactor: Nil: √(1 + ln(factor) / ln(originalContextLength)).
+        public init(
+            shortFactors: [Double], longFactors: [Double], originalContextLength: Int, factor: Double,
+            attentionFactor: Double? = nil
+        ) {
+            self.shortFactors = shortFactors
+            self.longFactors = longFactors
+            self.originalContextLength = originalContextLength
+            // The logarithm of 1 would be divided by.
+            let derived = factor > 1 && originalContextLength > 1
+            self.attentionFactor =
+                attentionFactor ?? (derived ? (1 + log(factor) / log(Double(originalContextLength))).squareRoot() : 1)
+        }
+    }
+}
+
+/// Which layers see a sliding window alone.
+public enum SlidingLayers: Sendable, Equatable {
+    /// All but every so many-th.
+    case allButEvery(Int)
+    /// For each layer.
+    case each([Bool])
+}
+
+/// A mixture of experts in place of the feed-forward part of layers.
+public struct ExpertConfiguration: Sendable, Equatable {
+    public var count: Int
+    /// Experts that a token goes to; at most `count`.
+    public var perToken: Int
+    public var intermediateSize: Int
+    /// Of the expert that all tokens go to; nil if there is none.
+    public var sharedIntermediateSize: Int?
+    /// Whether the weights of a token's experts are made to sum up to 1; nil: as the family does.
+    public var normalizesWeights: Bool?
+    /// Layers that have an ordinary feed-forward part.
+    public var denseLayers: Set<Int>
 }
 
 /// What a checkpoint says about its decoder. Sizes have been checked to be positive and sane, head counts to divide.
@@ -48,7 +102,14 @@ public struct ModelConfiguration: Sendable, Equatable {
     /// Positions the model supports, with its scaling.
     public var contextLength: Int
     public var normEpsilon: Float
-    public var hiddenActivation: String
+    /// Nil: as the family has it.
+    public var hiddenActivation: String?
+    /// What scores are multiplied with is 1 / √attentionScalar; nil: as the family has it.
+    public var attentionScalar: Double?
+    /// Scores of attention are bent below it: cap × tanh(score / cap); nil: they are not.
+    public var attentionSoftcap: Double?
+    /// Logits likewise.
+    public var logitSoftcap: Double?
     public var ropeTheta: Double
     public var ropeScaling: RopeScaling
     /// Leading dimensions of each head that are rotated.
@@ -62,6 +123,11 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var hasMLPBias: Bool
     /// How many of the last positions attention sees; nil for all.
     public var slidingWindow: Int?
+    /// Layers that have it; nil: as the family has it.
+    public var slidingLayers: SlidingLayers?
+    /// The base of the rotary embedding of those layers, which is not scaled; nil: as the family has it.
+    public var slidingRopeTheta: Double?
+    public var experts: ExpertConfiguration?
     public var bosTokenID: Int?
     /// Tokens that end a generation; see also `GenerationDefaults.eosTokenIDs`.
     public var eosTokenIDs: [Int]
@@ -79,11 +145,17 @@ enum ConfigurationLimits {
     static let epsilon = 1e-12...0.1
     static let theta = 1.0...1e12
     static let factor = 1e-3...1e6
+    static let experts = 1...4096
+    static let softcap = 1e-3...1e6
+    static let attentionScalar = 1e-3...1e6
 }
 
 extension ModelConfiguration {
-    /// Checks that head counts divide as attention needs, and that rotation fits a head.
-    func check(file: String, headsKey: String, rotaryKey: String) throws(ModelFileError) {
+    /// Checks that head counts divide as attention needs, that rotation fits a head, and that what is said of each
+    /// layer or expert is said of as many as there are.
+    func check(
+        file: String, headsKey: String, rotaryKey: String, slidingKey: String, expertsKey: String
+    ) throws(ModelFileError) {
         guard headCount % keyValueHeadCount == 0 else {
             throw .badValue(
                 file: file, key: headsKey, reason: "is \(keyValueHeadCount), which does not divide \(headCount) heads")
@@ -92,6 +164,21 @@ extension ModelConfiguration {
             throw .badValue(
                 file: file, key: rotaryKey,
                 reason: "rotates \(rotaryDimensions) dimensions of heads of \(headSize), not an even part of them")
+        }
+        if case .longRope(let rope) = ropeScaling {
+            for factors in [rope.shortFactors, rope.longFactors] where factors.count != rotaryDimensions / 2 {
+                throw .badValue(
+                    file: file, key: rotaryKey,
+                    reason: "wants \(rotaryDimensions / 2) factors of longrope, of which there are \(factors.count)")
+            }
+        }
+        if case .each(let layers) = slidingLayers, layers.count != layerCount {
+            throw .badValue(
+                file: file, key: slidingKey, reason: "names \(layers.count) layers of a model of \(layerCount)")
+        }
+        if let experts, experts.perToken > experts.count {
+            throw .badValue(
+                file: file, key: expertsKey, reason: "is \(experts.perToken), more than all \(experts.count) experts")
         }
     }
 

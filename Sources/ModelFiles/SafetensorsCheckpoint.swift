@@ -11,8 +11,10 @@ public struct SafetensorsCheckpoint: WeightSource {
     public var format: CheckpointFormat { .safetensors }
     public func tensor(named name: String) -> TensorView? { tensors[name] }
 
-    private static let singleName = "model.safetensors"
-    private static let indexName = "model.safetensors.index.json"
+    /// All weights in one file.
+    public static let singleName = "model.safetensors"
+    /// Says which shard holds which tensor.
+    public static let indexName = "model.safetensors.index.json"
     private static let pickleNames = [
         "pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth", "model.pt", "model.bin",
     ]
@@ -37,26 +39,40 @@ public struct SafetensorsCheckpoint: WeightSource {
     }
 
     private init(index: String, in folder: String) throws(ModelFileError) {
-        guard let map = try JSONFile.read(index, limits: Self.limits)["weight_map"]?.objectValue else {
-            throw .missingKey(file: index, key: "weight_map", architecture: nil)
-        }
         var shards: [String: [String: TensorView]] = [:]
         var views: [TensorView] = []
-        for member in map.members {
-            if let name = member.value.stringValue, [".bin", ".pt", ".pth"].contains(where: name.hasSuffix) {
-                throw .pickle(file: folder + "/" + name)
-            }
-            guard let name = member.value.stringValue, Self.isPlainFileName(name) else {
-                throw .badValue(
-                    file: index, key: member.key, reason: "must name a .safetensors file in the same folder")
-            }
+        for (tensor, name) in try Self.weightMap(index) {
             if shards[name] == nil { shards[name] = try Self.shard(name, in: folder) }
-            guard let view = shards[name]?[member.key] else {
-                throw .badTensor(file: folder + "/" + name, tensor: member.key, reason: "is missing from this shard")
+            guard let view = shards[name]?[tensor] else {
+                throw .badTensor(file: folder + "/" + name, tensor: tensor, reason: "is missing from this shard")
             }
             views.append(view)
         }
         self.init(fileName: index, views: views)
+    }
+
+    /// The files that an index names, each once, in the order in which it does.
+    public static func shardNames(inIndex path: String) throws(ModelFileError) -> [String] {
+        var seen: Set<String> = []
+        return try weightMap(path).map(\.shard).filter { seen.insert($0).inserted }
+    }
+
+    private static func weightMap(_ index: String) throws(ModelFileError) -> [(tensor: String, shard: String)] {
+        guard let map = try JSONFile.read(index, limits: limits)["weight_map"]?.objectValue else {
+            throw .missingKey(file: index, key: "weight_map", architecture: nil)
+        }
+        var pairs: [(tensor: String, shard: String)] = []
+        for member in map.members {
+            if let name = member.value.stringValue, [".bin", ".pt", ".pth"].contains(where: name.hasSuffix) {
+                throw .pickle(file: index.dropLast(indexName.count) + name)
+            }
+            guard let name = member.value.stringValue, isPlainFileName(name) else {
+                throw .badValue(
+                    file: index, key: member.key, reason: "must name a .safetensors file in the same folder")
+            }
+            pairs.append((member.key, name))
+        }
+        return pairs
     }
 
     private init(fileName: String, views: [TensorView]) {

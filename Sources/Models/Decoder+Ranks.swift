@@ -37,9 +37,13 @@ extension Decoder {
         guard let exchange = share.exchange else {
             return worker.stage(tiles: tokenIDs.count) { row in
                 weights.tokenEmbedding.copyRow(Int(tokenIDs[row]), to: row, of: buffers.hidden)
+                if let scale = settings.embeddingScale { kernels.scale(buffers.hidden, row: row, by: scale) }
             }
         }
         exchange.embed(tokenIDs, worker)
+        if let scale = settings.embeddingScale {
+            worker.stage(tiles: tokenIDs.count) { row in kernels.scale(buffers.hidden, row: row, by: scale) }
+        }
     }
 
     /// Completes a buffer of which this rank has written its own columns. What every rank computes of whole rows, such
@@ -56,7 +60,7 @@ extension Decoder {
 
     func joined(_ share: RankShare) -> Decoder {
         Decoder(
-            configuration: configuration, weights: weights, buffers: buffers, rotary: rotary, cache: cache,
-            kernels: kernels, workerCount: workerCount, share: share)
+            configuration: configuration, settings: settings, weights: weights, buffers: buffers, rotary: rotary,
+            slidingRotary: slidingRotary, cache: cache, kernels: kernels, workerCount: workerCount, share: share)
     }
 }

@@ -3,16 +3,19 @@
 internal import Kernels
 internal import ModelFiles
 
-/// A transformer decoder with pre-norm RMSNorm, rotary embedding, grouped-query attention and SwiGLU.
+/// A transformer decoder with RMSNorm, rotary embedding, grouped-query attention and a gated feed-forward part.
 ///
 /// Written for all workers at once: each line of `forward` is a stage that they share and leave together. The result of
 /// a row depends on its sequence alone, bit for bit: no sum's order depends on the batch, its chunks or the workers.
 struct Decoder {
     /// Of this rank: `headCount` and `keyValueHeadCount` are its own.
     let configuration: ModelConfiguration
+    let settings: DecoderSettings
     let weights: DecoderWeights
     let buffers: DecoderBuffers
     let rotary: RotaryTable
+    /// Of layers with a sliding window.
+    let slidingRotary: RotaryTable
     let cache: KVCacheStorage
     let kernels: KernelSet
     let workerCount: Int
@@ -49,7 +52,7 @@ struct Decoder {
         // Heads can be quantised where they are computed, unless a group has columns of several tasks or ranks.
         let isEachTasks = share.isWhole && headGroupsFillGroups && !layer.attentionOutput.permutesColumns
         let quantizes = layer.attentionOutput.usesQuantizedActivations
-        let operands = attentionOperands(quantizes: quantizes && isEachTasks)
+        let operands = attentionOperands(window: settings.windows[index], quantizes: quantizes && isEachTasks)
         worker.stage(tiles: plan.tasks.count) { task in
             cache.attend(
                 layer: index, task: plan.tasks[task], operands, blockTables: batch.blockTables, worker, kernels)
@@ -65,57 +68,72 @@ struct Decoder {
                 buffers.attention.quantize(row: row, for: layer.attentionOutput, kernels)
             }
         }
-        layer.attentionOutput.multiply(
-            buffers.attention, tokenCount: rows, into: buffers.hidden, firstColumn: share.firstHiddenColumn,
-            accumulate: true, kernels, worker, workerCount: workerCount)
-        if let bias = layer.attentionOutputBias {
-            worker.stage(tiles: rows) { row in
-                kernels.add(bias, to: buffers.hidden, row: row, firstColumn: share.firstHiddenColumn)
+        addToResidual(
+            layer.attentionOutput, buffers.attention, bias: layer.attentionOutputBias, norm: layer.attentionOutputNorm,
+            rows: rows, worker)
+    }
+
+    /// hidden += matrix × activations + bias, normed first where the family does it.
+    func addToResidual(
+        _ matrix: PackedMatrix, _ activations: ActivationRows, bias: FloatMatrix?, norm: FloatMatrix?, rows: Int,
+        _ worker: Worker
+    ) {
+        let out = norm == nil ? buffers.hidden : buffers.branch
+        matrix.multiply(
+            activations, tokenCount: rows, into: out, firstColumn: share.firstHiddenColumn, accumulate: norm == nil,
+            kernels, worker, workerCount: workerCount)
+        if !share.isWhole {
+            // The bias of this rank's columns.
+            if let bias {
+                worker.stage(tiles: rows) { row in
+                    kernels.add(bias, to: out, row: row, firstColumn: share.firstHiddenColumn)
+                }
             }
+            gather(norm == nil ? .hidden : .branch, rows: rows, worker)
         }
-        gather(.hidden, rows: rows, worker)
+        guard share.isWhole && bias != nil || norm != nil else { return }
+        worker.stage(tiles: rows) { row in
+            if share.isWhole, let bias { kernels.add(bias, to: out, row: row) }
+            guard let norm else { return }
+            // Other ranks may still be reading what was gathered.
+            let normed = share.isWhole ? out : buffers.normed.values
+            kernels.rmsNorm(
+                out, row: row, weight: norm, epsilon: configuration.normEpsilon, into: normed, row: row)
+            kernels.add(normed, row: row, times: 1, to: buffers.hidden, row: row)
+        }
     }
 
     /// Whether the heads of a task of attention can be quantised by themselves.
     private var headGroupsFillGroups: Bool { groupSize * headSize % ActivationRows.groupColumns == 0 }
 
-    private func attentionOperands(quantizes: Bool) -> KVCacheStorage.AttentionOperands {
+    private func attentionOperands(window: Int, quantizes: Bool) -> KVCacheStorage.AttentionOperands {
         KVCacheStorage.AttentionOperands(
             queries: buffers.queryKeyValue, out: buffers.attention, firstOutColumn: share.firstAttentionColumn,
-            quantizes: quantizes, groupSize: groupSize, window: configuration.slidingWindow ?? 0,
-            scale: 1 / Float(headSize).squareRoot(), scratch: buffers.attentionScratch,
-            partials: buffers.attentionPartials)
+            quantizes: quantizes, groupSize: groupSize, window: window, scale: settings.attentionScale,
+            softcap: settings.attentionSoftcap, scratch: buffers.attentionScratch, partials: buffers.attentionPartials)
     }
 
-    /// Adds the biases, rotates Q and K to their position, and writes K and V to their slot.
+    /// Adds the biases, norms the heads of Q and K where the family does it, rotates them to their position, and writes
+    /// K and V to their slot.
     private func placeInCache(_ layer: DecoderLayer, _ index: Int, row: Int, position: Int32, slot: Int32) {
         if let bias = layer.queryKeyValueBias { kernels.add(bias, to: buffers.queryKeyValue, row: row) }
+        if let norm = layer.queryNorm {
+            kernels.rmsNormHeads(
+                buffers.queryKeyValue, row: row, firstColumn: 0, headCount: configuration.headCount, weight: norm,
+                epsilon: configuration.normEpsilon)
+        }
+        if let norm = layer.keyNorm {
+            kernels.rmsNormHeads(
+                buffers.queryKeyValue, row: row, firstColumn: queryWidth, headCount: configuration.keyValueHeadCount,
+                weight: norm, epsilon: configuration.normEpsilon)
+        }
         kernels.rotate(
             buffers.queryKeyValue, row: row, firstColumn: 0,
-            headCount: configuration.headCount + configuration.keyValueHeadCount, headSize: headSize, table: rotary,
-            position: Int(position))
+            headCount: configuration.headCount + configuration.keyValueHeadCount, headSize: headSize,
+            table: settings.windows[index] > 0 ? slidingRotary : rotary, position: Int(position))
         cache.store(
             layer: index, slot: Int(slot), from: buffers.queryKeyValue, row: row, keyColumn: queryWidth,
             valueColumn: queryWidth + keyWidth, kernels)
-    }
-
-    private func feedForward(_ layer: DecoderLayer, rows: Int, _ worker: Worker) {
-        let consumer = layer.gate.usesQuantizedActivations ? layer.gate : layer.up
-        norm(layer.feedForwardNorm, rows: rows, for: consumer, worker)
-        let quantizes = layer.down.usesQuantizedActivations
-        let isEachTiles = share.isWhole && !layer.down.permutesColumns
-        PackedMatrix.multiplyGated(
-            gate: layer.gate, up: layer.up, buffers.normed, tokenCount: rows, into: buffers.gated,
-            firstColumn: share.firstGatedColumn, quantizes: quantizes && isEachTiles, scratch: buffers.up, kernels,
-            worker, workerCount: workerCount)
-        gather(.gated, rows: rows, worker)
-        if quantizes, !isEachTiles {
-            worker.stage(tiles: rows) { row in buffers.gated.quantize(row: row, for: layer.down, kernels) }
-        }
-        layer.down.multiply(
-            buffers.gated, tokenCount: rows, into: buffers.hidden, firstColumn: share.firstHiddenColumn,
-            accumulate: true, kernels, worker, workerCount: workerCount)
-        gather(.hidden, rows: rows, worker)
     }
 
     private func outputHead(_ batch: ForwardBatch, into logits: LogitsBuffer, _ worker: Worker) {
@@ -129,15 +147,27 @@ struct Decoder {
         head.multiply(
             buffers.logitInputs, tokenCount: batch.logitRows.count, into: logits, firstColumn: share.firstToken,
             kernels, worker, workerCount: workerCount)
+        if let cap = settings.logitSoftcap {
+            let end = share.firstToken + head.rowCount, step = Self.cappedColumns
+            let perRow = (head.rowCount + step - 1) / step
+            worker.stage(tiles: batch.logitRows.count * perRow) { tile in
+                let first = share.firstToken + tile % perRow * step
+                kernels.softcap(logits, row: tile / perRow, columns: first..<min(end, first + step), cap: cap)
+            }
+        }
         share.exchange?.collect(logits, rows: batch.logitRows.count, worker)
     }
 
-    private func norm(_ weight: FloatMatrix, rows: Int, for consumer: PackedMatrix, _ worker: Worker) {
+    /// Logits that a tile caps.
+    private static let cappedColumns = 8192
+
+    /// Norms the residual stream for a consumer; nil: for those that read it in fp32.
+    func norm(_ weight: FloatMatrix, rows: Int, for consumer: PackedMatrix?, _ worker: Worker) {
         worker.stage(tiles: rows) { row in
             kernels.rmsNorm(
                 buffers.hidden, row: row, weight: weight, epsilon: configuration.normEpsilon,
                 into: buffers.normed.values, row: row)
-            buffers.normed.quantize(row: row, for: consumer, kernels)
+            if let consumer { buffers.normed.quantize(row: row, for: consumer, kernels) }
         }
     }
 }

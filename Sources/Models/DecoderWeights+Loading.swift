@@ -11,6 +11,8 @@ struct WeightLoadingOptions {
     var rounding: RoundedForm?
     /// Round the output head, if it is stored in 16 or 32 bits; where it is the embedding, both are rounded.
     var headRounding: RoundedForm?
+    /// Positions that will be computed.
+    var contextLength: Int
     /// Told the share of layers loaded, 0…1.
     var progress: (Double) -> Void
 }
@@ -39,11 +41,16 @@ extension DecoderWeights {
             options.progress(Double(layer + 1) / Double(configuration.layerCount))
         }
         self.layers = layers
-        outputNorm = try loader.vector(.outputNorm, size: hidden)
+        outputNorm = try loader.norm(.outputNorm, size: hidden)
         outputHead =
             isTied
             ? tokenEmbedding
             : try loader.matrix(.outputHead, rows: vocabulary, columns: hidden, rounding: options.headRounding)
-        rotary = try RotaryFrequencies(configuration, divisors: loader.rotaryDivisors())
+        rotary = try RotaryFrequencies(
+            configuration, divisors: loader.rotaryDivisors(), contextLength: options.contextLength)
+        let slidingTheta = configuration.slidingRopeTheta ?? architecture.slidingRopeTheta
+        slidingRotary = slidingTheta.map {
+            RotaryFrequencies(dimensions: configuration.rotaryDimensions, theta: $0)
+        }
     }
 }

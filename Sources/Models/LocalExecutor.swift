@@ -65,7 +65,10 @@ public final class LocalExecutor: MeasuredExecutor {
         progress: @escaping (Double) -> Void = { _ in }
     ) throws {
         let architecture = try DecoderArchitecture.named(checkpoint.configuration.architecture)
-        try Self.check(checkpoint.configuration, options, file: checkpoint.weights.fileName)
+        let file = checkpoint.weights.fileName
+        try Self.check(checkpoint.configuration, options, file: file)
+        let settings = try DecoderSettings(
+            checkpoint.configuration, architecture, format: checkpoint.format, file: file)
         let configuration = shard.local(checkpoint.configuration)
         arena = Arena()
         pool = try WorkerPool(workerCount: options.threadCount, cpus: cpus)
@@ -74,7 +77,7 @@ public final class LocalExecutor: MeasuredExecutor {
             checkpoint, architecture: architecture, shard: shard,
             options: WeightLoadingOptions(
                 asFloat32: options.computesInFloat32, rounding: options.rounding, headRounding: options.headRounding,
-                progress: progress),
+                contextLength: options.maximumModelLength, progress: progress),
             in: arena, pool: pool)
         self.shard = shard
         weightBytes = arena.byteCount
@@ -92,13 +95,15 @@ public final class LocalExecutor: MeasuredExecutor {
         plan = AttentionPlan(
             keyValueHeadCount: configuration.keyValueHeadCount, groupSize: groupSize, workerCount: pool.workerCount,
             partialCapacity: partialCount)
+        let rotary = try weights.rotary.table(positions: options.maximumModelLength, in: arena)
         decoder = Decoder(
-            configuration: configuration, weights: weights,
+            configuration: configuration, settings: settings, weights: weights,
             buffers: try DecoderBuffers(
                 configuration, rankCount: shard.rankCount, rows: options.maximumRows,
                 logitRows: options.maximumLogitRows, scratchSize: cache.attentionScratch(groupSize: groupSize),
                 partialCount: partialCount, workerCount: pool.workerCount, in: arena),
-            rotary: try weights.rotary.table(positions: options.maximumModelLength, in: arena),
+            rotary: rotary,
+            slidingRotary: try weights.slidingRotary?.table(positions: options.maximumModelLength, in: arena) ?? rotary,
             cache: cache, kernels: kernels, workerCount: pool.workerCount, share: .whole)
     }
 
@@ -124,10 +129,14 @@ public final class LocalExecutor: MeasuredExecutor {
     private static func check(
         _ configuration: ModelConfiguration, _ options: LocalExecutorOptions, file: String
     ) throws(ModelError) {
-        let widths = [
+        var widths = [
             ("head size", configuration.headSize), ("hidden size", configuration.hiddenSize),
             ("intermediate size", configuration.intermediateSize), ("block size", options.blockSize),
         ]
+        if let experts = configuration.experts {
+            widths.append(("intermediate size of experts", experts.intermediateSize))
+            widths.append(("intermediate size of the shared expert", experts.sharedIntermediateSize ?? 0))
+        }
         for (name, width) in widths where width % 8 != 0 {
             throw .unsupportedFeature("a \(name) of \(width), which is not a multiple of 8,", file: file)
         }

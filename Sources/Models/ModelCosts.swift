@@ -5,13 +5,14 @@ internal import ModelFiles
 
 /// Work and memory traffic of a model's forward passes, in plain numbers.
 public struct ModelCosts: Sendable, Equatable {
-    /// Multiply-adds of all layers' matrices for one row.
+    /// Multiply-adds of all layers' matrices for one row; of experts, of those that a row goes to.
     public let multiplyAddsPerRow: Double
     /// Of the output head, for one row of logits.
     public let multiplyAddsPerLogitRow: Double
     /// Of attention, for one row and one token that it attends to: all heads, all layers.
     public let multiplyAddsPerAttendedToken: Double
-    /// Packed bytes of all layers' matrices, each read once in a pass, and of the output head.
+    /// Packed bytes of all layers' matrices, each read once in a pass, and of the output head. Of experts those of a
+    /// pass of one row, which is the least: more rows go to more of them.
     public let weightBytes: Double
     public let headBytes: Double
     /// Of one token's K and V in the cache.
@@ -52,15 +53,16 @@ public protocol MeasuredExecutor: Executor, SendableMetatype {
 extension LocalExecutor {
     public var costs: ModelCosts {
         let configuration = decoder.configuration
-        let matrices = layerMatrices
+        let matrices = layerMatrices, experts = expertCosts
         let head = decoder.weights.outputHead
         return ModelCosts(
-            multiplyAddsPerRow: matrices.reduce(0) { $0 + $1.elementCount },
+            multiplyAddsPerRow: matrices.reduce(0) { $0 + $1.elementCount } + experts.elements,
             multiplyAddsPerLogitRow: head.elementCount,
             // Queries by keys, then their weights by values.
             multiplyAddsPerAttendedToken:
                 2 * Double(configuration.layerCount) * Double(configuration.headCount) * Double(configuration.headSize),
-            weightBytes: matrices.reduce(0) { $0 + Double($1.byteCount) }, headBytes: Double(head.byteCount),
+            weightBytes: matrices.reduce(0) { $0 + Double($1.byteCount) } + experts.bytes,
+            headBytes: Double(head.byteCount),
             cacheBytesPerToken: Double(decoder.cache.shape.bytesPerToken))
     }
 
@@ -69,8 +71,30 @@ extension LocalExecutor {
         return ModelMachineRates(multiplyAddsPerSecond: rates.multiplyAdds, readBytesPerSecond: rates.readBandwidth)
     }
 
+    /// Those that every row meets.
     private var layerMatrices: [PackedMatrix] {
-        decoder.weights.layers.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gate, $0.up, $0.down] }
+        decoder.weights.layers.flatMap { layer in
+            let feedForward: [PackedMatrix] =
+                switch layer.feedForward {
+                case .dense(let matrices): matrices.all
+                case .experts(let mixture): [mixture.router] + (mixture.shared?.all ?? [])
+                }
+            return [layer.queryKeyValue, layer.attentionOutput] + feedForward
+        }
+    }
+
+    /// Of the experts that one row goes to, in all layers.
+    private var expertCosts: (elements: Double, bytes: Double) {
+        guard let experts = decoder.configuration.experts else { return (0, 0) }
+        let perToken = Double(experts.perToken), share = perToken / Double(experts.count)
+        return decoder.weights.layers.reduce((0, 0)) { sum, layer in
+            guard case .experts(let mixture) = layer.feedForward else { return sum }
+            let matrices = [mixture.gate, mixture.up, mixture.down]
+            return (
+                sum.0 + perToken * matrices.reduce(0) { $0 + $1.elementsPerExpert },
+                sum.1 + share * matrices.reduce(0) { $0 + Double($1.byteCount) }
+            )
+        }
     }
 }
 

@@ -22,8 +22,12 @@ extension TensorRole {
         switch self {
         case .query: .heads
         case .key, .value: .keyValueHeads
-        case .tokenEmbedding, .outputHead, .attentionOutput, .gate, .up, .down: .panels
-        case .outputNorm, .attentionNorm, .feedForwardNorm: nil
+        case .tokenEmbedding, .outputHead, .attentionOutput, .gate, .up, .down, .gateUp: .panels
+        // Fused Q, K and V are cut by `RowRange.split`; mixtures of experts are not shared yet, see `check`.
+        case .queryKeyValue, .router, .expert, .sharedExpert, .sharedExpertGate: nil
+        case .outputNorm, .attentionNorm, .feedForwardNorm, .attentionOutputNorm, .feedForwardOutputNorm, .queryNorm,
+            .keyNorm:
+            nil
         }
     }
 }
@@ -48,6 +52,10 @@ public struct ModelShard: Sendable, Equatable {
     }
 
     private static func check(_ configuration: ModelConfiguration, rankCount: Int) throws(ModelError) {
+        guard rankCount > 1 else { return }
+        guard configuration.experts == nil else {
+            throw .unsupportedFeature("tensor parallelism of a mixture of experts", file: configuration.architecture)
+        }
         let heads = configuration.headCount, keyValueHeads = configuration.keyValueHeadCount
         func canShare(_ count: Int) -> Bool {
             heads % count == 0 && (keyValueHeads % count == 0 || count % keyValueHeads == 0)
@@ -87,9 +95,9 @@ public struct ModelShard: Sendable, Equatable {
         }
     }
 
-    /// This rank's rows of a role's matrix, or of its bias.
-    func rows(of role: TensorRole, count: Int) -> Range<Int> {
-        guard let axis = role.split, !isWhole else { return 0..<count }
+    /// This rank's of `count` rows; all where they are not shared.
+    func rows(_ axis: SplitAxis?, count: Int) -> Range<Int> {
+        guard let axis, !isWhole else { return 0..<count }
         return rows(axis, count: count, rank: rank)
     }
 

@@ -6,13 +6,9 @@ public import ModelFiles
 extension LocalExecutor {
     /// About how many bytes the packed weights of `checkpoint` take under `options`, from names and shapes alone.
     public static func weightBytes(of checkpoint: ModelCheckpoint, _ options: LocalExecutorOptions) -> Int {
-        let names = TensorNames(format: checkpoint.format)
-        let roles = (0..<checkpoint.configuration.layerCount).flatMap { layer -> [TensorRole] in
-            [
-                .query(layer: layer), .key(layer: layer), .value(layer: layer), .attentionOutput(layer: layer),
-                .gate(layer: layer), .up(layer: layer), .down(layer: layer),
-            ]
-        }
+        let family = (try? DecoderArchitecture.named(checkpoint.configuration.architecture))?.tensorNames ?? .llama
+        let names = TensorNames(format: checkpoint.format, family: family)
+        let roles = (0..<checkpoint.configuration.layerCount).flatMap { roundedRoles(checkpoint, layer: $0) }
         let layers = Set(roles.map(names.weight))
         let hasHead = checkpoint.weights.tensorNames.contains { $0.hasPrefix(names.module(.outputHead) + ".") }
         let head = names.weight(hasHead ? .outputHead : .tokenEmbedding)
@@ -25,6 +21,35 @@ extension LocalExecutor {
             guard let rounding, tensor.elementType.blockElements == 1 else { return sum + tensor.byteRange.count }
             return sum + rounding.byteCount(elements: elements)
         }
+    }
+
+    /// What a step's buffers take beyond those of a plain decoder: for outputs that are normed, and for experts.
+    public static func extraActivationBytes(of checkpoint: ModelCheckpoint, _ options: LocalExecutorOptions) -> Int {
+        let configuration = checkpoint.configuration, rows = options.maximumRows
+        let branchBytes = rows * 4 * configuration.hiddenSize
+        let normsOutputs = (try? DecoderArchitecture.named(configuration.architecture))?.normsOutputs ?? false
+        guard let experts = configuration.experts else { return normsOutputs ? branchBytes : 0 }
+        let places = ExpertRouting.placeCapacity(
+            expertCount: experts.count, perRow: experts.perToken, rows: min(rows, ExpertBuffers.groupedRows))
+        // Of each column the value, its 8-bit form, and what it is multiplied with or becomes.
+        let perPlace = 11 * (configuration.hiddenSize + experts.intermediateSize)
+        let shared = experts.sharedIntermediateSize.map { rows * 11 * $0 + branchBytes } ?? 0
+        return places * perPlace + shared + rows * 4 * (experts.count + 1)
+    }
+
+    /// All that a layer may have, whatever its family, of what rounding applies to.
+    private static func roundedRoles(_ checkpoint: ModelCheckpoint, layer: Int) -> [TensorRole] {
+        let projections: [TensorRole.Projection] = [.gate, .up, .down]
+        let expertCount = checkpoint.configuration.experts?.count ?? 0
+        return [
+            .query(layer: layer), .key(layer: layer), .value(layer: layer), .attentionOutput(layer: layer),
+            .gate(layer: layer), .up(layer: layer), .down(layer: layer), .queryKeyValue(layer: layer),
+            .gateUp(layer: layer),
+        ]
+            + projections.flatMap { projection in
+                [.sharedExpert(projection, layer: layer)]
+                    + (0..<expertCount).map { .expert(projection, layer: layer, expert: $0) }
+            }
     }
 
     /// Of a tensor of codes; 0 for what comes with them, which the codes' size includes; nil for other tensors.

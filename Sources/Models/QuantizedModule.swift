@@ -16,13 +16,13 @@ struct QuantizedModule {
     let groupOfColumn: [Int32]
     let groupCount: Int
 
-    /// - Parameters:
-    ///   - bytes: Those of `codes`; must outlive the result.
-    ///   - wanted: The rows to be packed.
-    func matrix(codes bytes: UnsafeRawBufferPointer, rows wanted: Range<Int>) -> CodedMatrix {
+    /// Some of its rows.
+    ///
+    /// - Parameter bytes: Those of `codes`; must outlive the result.
+    func matrix(codes bytes: UnsafeRawBufferPointer, rows range: Range<Int>) -> CodedMatrix {
         CodedMatrix(
             codes: PackedIntegers(bytes: bytes, layout: layout, rowCount: rows, columnCount: columns), scales: scales,
-            zeroPoints: zeroPoints, groupOfColumn: groupOfColumn, groupCount: groupCount, rows: wanted)
+            zeroPoints: zeroPoints, groupOfColumn: groupOfColumn, groupCount: groupCount, rows: range)
     }
 }
 

@@ -13,6 +13,8 @@ public enum SharedBuffer: Int, Sendable, CaseIterable {
     case attention
     /// What the MLP's last product reads.
     case gated
+    /// What is normed before it is added to the residual stream.
+    case branch
 }
 
 /// What a rank keeps of a model, as the others see it: views of memory that its executor owns.
@@ -27,7 +29,8 @@ public struct RankMemory {
         switch buffer {
         case .hidden: buffers.hidden
         case .attention: buffers.attention.values
-        case .gated: buffers.gated.values
+        case .gated: buffers.feedForward.gated.values
+        case .branch: buffers.branch
         }
     }
 
@@ -43,7 +46,7 @@ public struct RankMemory {
 
     /// What ranks of one model have in common, for comparison.
     public var summary: String {
-        "\(buffers.hidden.columnCount) × \(buffers.attention.columnCount) × \(buffers.gated.columnCount)"
+        "\(buffers.hidden.columnCount) × \(buffers.attention.columnCount) × \(buffers.feedForward.gated.columnCount)"
     }
 
     /// Writes the embedding of a token of this rank to a row of `matrix`, shape [rows, hidden size].

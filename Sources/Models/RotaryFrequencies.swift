@@ -17,11 +17,14 @@ public struct RotaryFrequencies: Sendable, Equatable {
     public private(set) var inverse: [Float]
     public private(set) var amplitude: Float = 1
 
-    /// - Parameter divisors: Of each frequency, where a checkpoint gives them as a tensor (GGUF's `rope_freqs`).
-    public init(_ configuration: ModelConfiguration, divisors: [Float]?) throws(ModelError) {
-        let dimensions = configuration.rotaryDimensions, base = Float(configuration.ropeTheta)
-        let exponents = stride(from: 0, to: dimensions, by: 2).map { Float($0) / Float(dimensions) }
-        let frequencies = exponents.map { powf(base, $0) }
+    /// - Parameters:
+    ///   - divisors: Of each frequency, where a checkpoint gives them as a tensor (GGUF's `rope_freqs`).
+    ///   - contextLength: Positions that will be computed. LongRoPE has factors for contexts as long as in training and
+    ///     others for longer ones. They are chosen once, by the longest context that is served, as vLLM and llama.cpp
+    ///     do: were each sequence to choose them, keys in the cache would have to be rotated anew as it grows.
+    public init(_ configuration: ModelConfiguration, divisors: [Float]?, contextLength: Int) throws(ModelError) {
+        let base = Float(configuration.ropeTheta)
+        let frequencies = Self.frequencies(base: base, dimensions: configuration.rotaryDimensions)
         inverse = frequencies.map { 1 / $0 }
         switch configuration.ropeScaling {
         case .none:
@@ -32,6 +35,10 @@ public struct RotaryFrequencies: Sendable, Equatable {
             scaleLlama3(factor: Float(factor), low: Float(low), high: Float(high), originalContext: originalContext)
         case .yarn(let yarn):
             scaleYarn(yarn, frequencies: frequencies, base: configuration.ropeTheta)
+        case .longRope(let rope):
+            let factors = contextLength > rope.originalContextLength ? rope.longFactors : rope.shortFactors
+            inverse = zip(factors, frequencies).map { 1 / (Float($0) * $1) }
+            amplitude = Float(rope.attentionFactor)
         case .unsupported(let name):
             throw .unsupportedFeature("rope scaling \(name)", file: configuration.architecture)
         }
@@ -43,6 +50,15 @@ public struct RotaryFrequencies: Sendable, Equatable {
             }
             for (index, divisor) in divisors.enumerated() where divisor != 0 { inverse[index] /= divisor }
         }
+    }
+
+    /// Those of a base, without scaling.
+    init(dimensions: Int, theta: Double) {
+        inverse = Self.frequencies(base: Float(theta), dimensions: dimensions).map { 1 / $0 }
+    }
+
+    private static func frequencies(base: Float, dimensions: Int) -> [Float] {
+        stride(from: 0, to: dimensions, by: 2).map { powf(base, Float($0) / Float(dimensions)) }
     }
 
     /// Llama 3.1: long waves are stretched, short ones kept, those between blended.

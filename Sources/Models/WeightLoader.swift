@@ -14,75 +14,73 @@ struct WeightLoader {
     let arena: Arena
     let pool: WorkerPool
 
-    var names: TensorNames { TensorNames(format: checkpoint.format) }
-    private var configuration: ModelConfiguration { checkpoint.configuration }
+    var names: TensorNames { TensorNames(format: checkpoint.format, family: architecture.tensorNames) }
+    var configuration: ModelConfiguration { checkpoint.configuration }
     var fileName: String { checkpoint.weights.fileName }
 
     func tensor(_ name: String) -> TensorView? {
         checkpoint.weights.tensor(named: name)
     }
 
-    func layer(_ layer: Int) throws -> DecoderLayer {
-        let hidden = configuration.hiddenSize, inner = configuration.intermediateSize
-        let queryRows = configuration.headCount * configuration.headSize
-        let keyRows = configuration.keyValueHeadCount * configuration.headSize
-        let stacked: [(TensorRole, Int)] = [
-            (.query(layer: layer), queryRows), (.key(layer: layer), keyRows), (.value(layer: layer), keyRows),
-        ]
-        try checkHasNoBias([.gate(layer: layer), .up(layer: layer)], size: inner)
-        try checkHasNoBias([.down(layer: layer)], size: hidden)
-        let gate = try matrix(.gate(layer: layer), rows: inner, columns: hidden, rounding: rounding)
-        return DecoderLayer(
-            attentionNorm: try vector(.attentionNorm(layer: layer), size: hidden),
-            queryKeyValue: try matrix(stacked, columns: hidden, rounding: rounding),
-            queryKeyValueBias: try bias(
-                stacked, isRequired: architecture.requiresQueryKeyValueBias, isSplit: true),
-            attentionOutput: try matrix(
-                .attentionOutput(layer: layer), rows: hidden, columns: queryRows, rounding: rounding),
-            attentionOutputBias: try bias(
-                [(.attentionOutput(layer: layer), hidden)], isRequired: false, isSplit: true),
-            feedForwardNorm: try vector(.feedForwardNorm(layer: layer), size: hidden),
-            gate: gate,
-            up: try matrix(
-                [(.up(layer: layer), inner)], columns: hidden, rounding: rounding, sharingInputOf: gate),
-            down: try matrix(.down(layer: layer), rows: hidden, columns: inner, rounding: rounding))
-    }
-
     // MARK: - Matrices, of which the shard's rows are read
 
-    /// The packed weights of one role. `rows` are those of the checkpoint, here and below.
-    func matrix(_ role: TensorRole, rows: Int, columns: Int, rounding: RoundedForm?) throws -> PackedMatrix {
-        try matrix([(role, rows)], columns: columns, rounding: rounding)
+    /// Rows of a tensor that become rows of a packed matrix. They are the checkpoint's; a shard takes its share of them.
+    struct RowRange {
+        let role: TensorRole
+        let count: Int
+        /// Where they start in a tensor of `total` rows; 0 and nil: they are the whole tensor.
+        var first = 0
+        var total: Int?
+        /// The tensor's dimensions before its columns, where it is no matrix.
+        var leadingShape: [Int]?
+        /// How ranks share them, where the role alone does not say.
+        var split: SplitAxis?
+
+        func shape(columns: Int) -> [Int] { (leadingShape ?? [total ?? count]) + [columns] }
+
+        /// The tensor's rows that a shard has.
+        func rows(in shard: ModelShard) -> Range<Int> {
+            let own = shard.rows(split ?? role.split, count: count)
+            return first + own.lowerBound..<first + own.upperBound
+        }
     }
 
-    /// The stacked rows of several roles as one packed matrix.
+    /// The packed weights of one role.
+    func matrix(_ role: TensorRole, rows: Int, columns: Int, rounding: RoundedForm?) throws -> PackedMatrix {
+        try matrix([RowRange(role: role, count: rows)], columns: columns, rounding: rounding)
+    }
+
+    /// Stacked rows as one packed matrix.
     ///
-    /// - Parameter other: A matrix that reads the same activations.
+    /// - Parameters:
+    ///   - other: A matrix that reads the same activations.
+    ///   - exact: Dequantise what is in fewer than 16 bits, as in reference mode.
     func matrix(
-        _ roles: [(role: TensorRole, rows: Int)], columns: Int, rounding: RoundedForm?,
-        sharingInputOf other: PackedMatrix? = nil
+        _ ranges: [RowRange], columns: Int, rounding: RoundedForm?, sharingInputOf other: PackedMatrix? = nil,
+        exact: Bool = false
     ) throws -> PackedMatrix {
-        let modules = try roles.map { try module($0.role, rows: $0.rows, columns: columns) }
+        let modules = try ranges.map { try module($0.role, rows: $0.total ?? $0.count, columns: columns) }
         // Of a module its codes, else the weights themselves.
-        let tensors = try zip(roles, modules).map { role, module in
-            try module?.codes ?? stored(role.role, shape: [role.rows, columns])
+        let tensors = try zip(ranges, modules).map { range, module in
+            try module?.codes ?? stored(range.role, shape: range.shape(columns: columns))
         }
         defer { for tensor in tensors { tensor.releasePages() } }
         let purpose = tensors[0].name
         return try withBytes(of: tensors[...], []) { bytes in
-            let sources = try roles.indices.map { index -> WeightRows in
-                let (role, count) = roles[index]
-                let rows = shard.rows(of: role, count: count), order = rowOrder(role)
+            let sources = try ranges.indices.map { index -> WeightRows in
+                let range = ranges[index], order = rowOrder(range.role), rows = range.rows(in: shard)
                 if let module = modules[index] { return .coded(module.matrix(codes: bytes[index], rows: rows)) }
                 return .stored(
                     MatrixSource(
                         bytes: bytes[index], format: try storageFormat(tensors[index]), rowCount: rows.count,
                         rowOrder: { order(rows.lowerBound + $0) }))
             }
+            let isRounded = modules.contains { $0 != nil } || tensors.contains { $0.elementType.blockElements > 1 }
+            let isExact = asFloat32 || exact && isRounded
             let stored = sources.compactMap { if case .stored(let source) = $0 { source } else { nil } }
             guard stored.count == sources.count else {
                 return try PackedMatrix(
-                    packing: sources, columnCount: columns, asFloat32: asFloat32, sharingInputOf: other, in: arena,
+                    packing: sources, columnCount: columns, asFloat32: isExact, sharingInputOf: other, in: arena,
                     purpose: purpose, pool: pool)
             }
             if let rounding, !asFloat32, columns % 32 == 0, tensors.allSatisfy({ $0.elementType.blockElements == 1 }) {
@@ -90,7 +88,7 @@ struct WeightLoader {
                     rounding: stored, to: rounding, columnCount: columns, in: arena, purpose: purpose, pool: pool)
             }
             return try PackedMatrix(
-                packing: stored, columnCount: columns, asFloat32: asFloat32, in: arena, purpose: purpose, pool: pool)
+                packing: stored, columnCount: columns, asFloat32: isExact, in: arena, purpose: purpose, pool: pool)
         }
     }
 
@@ -103,43 +101,45 @@ struct WeightLoader {
     // MARK: - Vectors
 
     /// A norm's weight.
-    func vector(_ role: TensorRole, size: Int) throws -> FloatMatrix {
+    func norm(_ role: TensorRole, size: Int) throws -> FloatMatrix {
         let name = names.weight(role)
         guard let tensor = tensor(name) else { throw ModelError.tensorMissing(name: name, file: fileName) }
         let out = try FloatMatrix(rows: 1, columns: size, in: arena, purpose: name)
         try decode(tensor, size: size, into: out, at: 0)
+        if architecture.normsAreLessOne, checkpoint.format == .safetensors {
+            for column in 0..<size { out[0, column] += 1 }
+        }
         return out
     }
 
     /// The stacked biases of several roles; nil where the checkpoint has none. Missing ones are zero.
     ///
     /// - Parameter isSplit: Of the shard's rows alone.
-    func bias(
-        _ roles: [(role: TensorRole, rows: Int)], isRequired: Bool, isSplit: Bool = false
-    ) throws -> FloatMatrix? {
-        let biases = roles.map { tensor(names.bias($0.role)) }
+    func bias(_ ranges: [RowRange], isRequired: Bool, isSplit: Bool = false) throws -> FloatMatrix? {
+        let biases = ranges.map { tensor(names.bias($0.role)) }
         if isRequired, let missing = biases.firstIndex(where: { $0 == nil }) {
-            throw ModelError.tensorMissing(name: names.bias(roles[missing].role), file: fileName)
+            throw ModelError.tensorMissing(name: names.bias(ranges[missing].role), file: fileName)
         }
         guard biases.contains(where: { $0 != nil }) else { return nil }
-        let ranges = roles.map { isSplit ? shard.rows(of: $0.role, count: $0.rows) : 0..<$0.rows }
-        let total = ranges.reduce(0) { $0 + $1.count }
+        let wanted = ranges.map { isSplit ? $0.rows(in: shard) : $0.first..<$0.first + $0.count }
+        let total = wanted.reduce(0) { $0 + $1.count }
         let out = try FloatMatrix(rows: 1, columns: total, in: arena, purpose: "biases")
         var column = 0
-        for (index, (role, rows)) in roles.enumerated() {
-            let range = ranges[index], order = rowOrder(role)
+        for (index, range) in ranges.enumerated() {
             if let bias = biases[index] {
-                try decode(bias, size: rows, into: out, at: column, range, order: order)
+                try decode(
+                    bias, size: range.total ?? range.count, into: out, at: column, wanted[index],
+                    order: rowOrder(range.role))
             }
-            column += range.count
+            column += wanted[index].count
         }
         return out
     }
 
     /// Some quantisers write biases of zeros for every module; others would be left out of the sum.
-    private func checkHasNoBias(_ roles: [TensorRole], size: Int) throws {
+    func checkHasNoBias(_ roles: [TensorRole], size: Int) throws {
         for role in roles {
-            guard let bias = try bias([(role, size)], isRequired: false) else { continue }
+            guard let bias = try bias([RowRange(role: role, count: size)], isRequired: false) else { continue }
             guard (0..<size).allSatisfy({ bias[0, $0] == 0 }) else {
                 throw ModelError.unsupportedFeature("the bias \(names.bias(role))", file: fileName)
             }

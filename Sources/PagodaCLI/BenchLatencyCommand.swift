@@ -52,7 +52,7 @@ struct BenchLatencyCommand: AsyncParsableCommand {
 
     func run() async throws {
         try options.writeOutput()
-        let plan = try options.plan(sequenceLength: inputLen + outputLen)
+        let plan = try await options.plan(sequenceLength: inputLen + outputLen)
         let benchmark = try await options.start(plan)
         var prompts = RandomDataset()
         prompts.inputLength = inputLen

@@ -41,14 +41,14 @@ struct BenchServeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let plan = try plan()
+        let plan = try await plan()
         if let folder = report.resultDir, report.savesResult {
             try LocalFile.makeFolder(folder, option: "result-dir")
         }
         let connectionCount = min(traffic.maxConcurrency ?? plan.requests.count, plan.requests.count)
         allowFiles(connectionCount + 64)
         let client = LoadClient(
-            endpoint: plan.endpoint, maximumConnections: connectionCount, apiKey: Self.environment("OPENAI_API_KEY"))
+            endpoint: plan.endpoint, maximumConnections: connectionCount, apiKey: environmentVariable("OPENAI_API_KEY"))
         do {
             try await load(client, plan)
             await client.shutDown()
@@ -58,14 +58,14 @@ struct BenchServeCommand: AsyncParsableCommand {
         }
     }
 
-    private func plan() throws -> Plan {
+    private func plan() async throws -> Plan {
         let endpoint = try target.serverEndpoint()
         let arrivals = try traffic.arrivals()
         let objectives = try ServiceObjectives(report.goodput)
         let latencies = try LatencySelection(
             metrics: report.percentileMetrics, percentiles: report.metricPercentiles)
         _ = try dataset.name()
-        let tokenizer = try dataset.tokenizer.map { try CheckpointTokenizer(path: $0) }
+        let tokenizer = try await tokenizer()
         let requests = try dataset.requests(for: endpoint.backend, tokenizer: tokenizer)
         if endpoint.backend.isChat, requests.contains(where: { if case .tokens = $0.prompt { true } else { false } }) {
             throw CommandError.invalidOption(
@@ -78,6 +78,11 @@ struct BenchServeCommand: AsyncParsableCommand {
                 showsGoodput: !objectives.isEmpty, latencies: latencies),
             metadata: try keysAndValues(report.metadata, option: "metadata"), tokenizer: tokenizer,
             requests: requests, extraMembers: try sampling.members())
+    }
+
+    private func tokenizer() async throws -> CheckpointTokenizer? {
+        guard let reference = dataset.tokenizer else { return nil }
+        return try CheckpointTokenizer(try await LocatedModel.find(reference, revision: nil, cacheFolder: nil))
     }
 
     // MARK: - The run
@@ -174,10 +179,6 @@ struct BenchServeCommand: AsyncParsableCommand {
         _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
-    private static func environment(_ name: String) -> String? {
-        getenv(name).map { String(cString: $0) }
-    }
-
     /// Each connection is an open file; the usual soft limit of 1024 is soon reached.
     private func allowFiles(_ count: Int) {
         var limit = rlimit()
@@ -195,8 +196,8 @@ private struct CheckpointTokenizer: PromptTokenizer {
     let addedTokenCount: Int
     private let tokenizer: Tokenizer
 
-    init(path: String) throws {
-        let tokenizer = try LoadedModel(checkpoint: try ModelCheckpoint.open(path: path), root: path).tokenizer
+    init(_ located: LocatedModel) throws {
+        let tokenizer = try LoadedModel(checkpoint: try located.checkpoint(), root: located.reference).tokenizer
         self.tokenizer = tokenizer
         addedTokenCount = tokenizer.encode("", addSpecialTokens: true).count
         ordinaryTokenIDs = (0..<tokenizer.vocabularySize).filter { id in

@@ -50,7 +50,7 @@ struct LoadDatasetOptions: ParsableArguments {
     @Option(help: "Requests to send.")
     var numPrompts = 1000
 
-    @Option(help: "The model's tokenizer, a GGUF file or a Hugging Face folder: prompts are then text of exact length.")
+    @Option(help: "The model's tokenizer, from a file, a folder or ORG/NAME: prompts are then text of exact length.")
     var tokenizer: String?
 
     @Option(help: "Tokens of a random prompt.")

@@ -54,7 +54,7 @@ struct BenchThroughputCommand: AsyncParsableCommand {
         prompts.inputRangeRatio = randomRangeRatio
         prompts.outputRangeRatio = randomRangeRatio
         let longest = [inputLen, outputLen].map { Int((Double($0) * (1 + randomRangeRatio)).rounded(.up)) }
-        let plan = try options.plan(sequenceLength: longest.reduce(0, +))
+        let plan = try await options.plan(sequenceLength: longest.reduce(0, +))
         let requests = try options.requests(prompts, count: numPrompts, round: 0, plan: plan)
         let benchmark = try await options.start(plan)
         let progress = Task { await watch(benchmark) }

@@ -6,7 +6,7 @@ internal import JSON
 internal import Primitives
 
 struct ClientOptions: ParsableArguments {
-    @Argument(help: "A model file or folder to run here; without one, a running server is asked.")
+    @Argument(help: "A model to run here: a file, a folder or ORG/NAME; without one, a running server is asked.")
     var model: String?
 
     @Option(help: "The server to ask.")
@@ -33,7 +33,8 @@ struct ClientOptions: ParsableArguments {
         var modelOptions = ModelOptions.parseOrExit(["--model", model, "--dtype", dtype])
         modelOptions.seed = 0
         let plan = try LoadPlan(
-            model: modelOptions, cache: .parseOrExit(["--kv-cache-dtype", dtype == "auto" ? "auto" : "float32"]),
+            try await modelOptions.locate(), model: modelOptions,
+            cache: .parseOrExit(["--kv-cache-dtype", dtype == "auto" ? "auto" : "float32"]),
             scheduler: .parseOrExit(["--max-num-seqs", "1"]), parallel: .parseOrExit([]))
         return OfflineTextSource(
             generator: try await plan.load(

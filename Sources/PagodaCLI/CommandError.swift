@@ -4,6 +4,7 @@
 enum CommandError: Error, Equatable, CustomStringConvertible {
     case noModel
     case twoModels(String, String)
+    case invalidModel(String, allowed: String)
     case invalidOption(name: String, value: String, allowed: String)
     /// Said plainly rather than accepted and ignored.
     case notYet(option: String, detail: String)
@@ -14,9 +15,11 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     var description: String {
         switch self {
         case .noModel:
-            "No model named: give MODEL, a GGUF file or a Hugging Face folder."
+            "No model named: give MODEL, a GGUF file, a Hugging Face folder or a model of the Hub, ORG/NAME."
         case .twoModels(let first, let second):
             "Two models named, \(first) and \(second); give one."
+        case .invalidModel(let name, let allowed):
+            "\(name) is not possible as a model here; allowed is \(allowed)."
         case .invalidOption(let name, let value, let allowed):
             "--\(name) \(value) is not possible; allowed is \(allowed)."
         case .notYet(let option, let detail):

@@ -14,7 +14,7 @@ internal import Tokenization
 /// The text is taken as llama.cpp's perplexity tool takes it, see `TextWindows`: tokenised whole (what looks like a
 /// special token is text), cut into windows of `--context-length` tokens, a beginning-of-sequence token in the place of
 /// each window's first where the model adds one, and the second half of each window scored.
-struct EvalCommand: ParsableCommand {
+struct EvalCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "eval", abstract: "Measure a model's perplexity on a text, and its distance to exact arithmetic.")
 
@@ -38,11 +38,12 @@ struct EvalCommand: ParsableCommand {
     @OptionGroup(title: "Cache") var cache: CacheOptions
     @OptionGroup(title: "Parallelism") var parallel: ParallelOptions
 
-    func run() throws {
+    func run() async throws {
         let output = JSONOutput(path: json)
         try output.check()
-        let plan = try plan(model, cache, memoryLimit: Machine.memoryBytes)
-        let referencePlan = try reference ? self.referencePlan(beside: plan) : nil
+        let located = try await model.locate()
+        let plan = try plan(located, model, cache, memoryLimit: Machine.memoryBytes)
+        let referencePlan = try reference ? self.referencePlan(located, beside: plan) : nil
         let windows = try windows(of: plan)
         Console.report("loading \(plan.checkpoint.name)")
         let evaluation = TextEvaluation(
@@ -58,14 +59,17 @@ struct EvalCommand: ParsableCommand {
 
     // MARK: - Preparation
 
-    private func plan(_ model: ModelOptions, _ cache: CacheOptions, memoryLimit: Int) throws -> LoadPlan {
+    private func plan(
+        _ located: LocatedModel, _ model: ModelOptions, _ cache: CacheOptions, memoryLimit: Int
+    ) throws -> LoadPlan {
         var model = model
         model.maxModelLen = model.maxModelLen ?? "\(contextLength)"
         let length = try positive(contextLength, option: "context-length")
         let scheduler = try SchedulerOptions.parse(["--max-num-seqs", "1", "--max-num-batched-tokens", "512"])
         do {
             let plan = try LoadPlan(
-                model: model, cache: cache, scheduler: scheduler, parallel: parallel, memoryLimit: memoryLimit)
+                located, model: model, cache: cache, scheduler: scheduler, parallel: parallel,
+                memoryLimit: memoryLimit)
             guard length <= plan.executor.maximumModelLength else {
                 throw ModelError.contextTooLong(asked: length, supported: plan.executor.maximumModelLength)
             }
@@ -77,7 +81,7 @@ struct EvalCommand: ParsableCommand {
     }
 
     /// The same model in exact arithmetic, in the memory that `plan` leaves.
-    private func referencePlan(beside plan: LoadPlan) throws -> LoadPlan {
+    private func referencePlan(_ located: LocatedModel, beside plan: LoadPlan) throws -> LoadPlan {
         var model = model, cache = cache
         model.dtype = "float32"
         model.quantization = nil
@@ -85,7 +89,7 @@ struct EvalCommand: ParsableCommand {
         cache.kvCacheDtype = KVCacheType.float32.rawValue
         let memory = plan.memory
         return try self.plan(
-            model, cache,
+            located, model, cache,
             memoryLimit: memory.limitBytes - memory.weightBytes - memory.activationBytes - memory.cacheBytes)
     }
 

@@ -18,15 +18,14 @@ struct LoadPlan {
 
     /// - Parameter processes: The ranks that mpirun started, this one among them; nil: all ranks are in this process.
     init(
-        model: ModelOptions, cache: CacheOptions, scheduler: SchedulerOptions, parallel: ParallelOptions,
-        memoryLimit: Int = Machine.memoryBytes, processes: RankProcesses? = nil
+        _ located: LocatedModel, model: ModelOptions, cache: CacheOptions, scheduler: SchedulerOptions,
+        parallel: ParallelOptions, memoryLimit: Int = Machine.memoryBytes, processes: RankProcesses? = nil
     ) throws {
-        root = try model.path()
-        checkpoint = try ModelCheckpoint.open(path: root)
+        root = located.reference
+        checkpoint = try located.checkpoint()
         let configuration = checkpoint.configuration
         _ = try DecoderArchitecture.named(configuration.architecture)
         let rounding = try model.rounding(of: checkpoint)
-        try cache.checkPrefixCaching()
         let ranks = try RankPlan(parallel, configuration, processes)
         self.ranks = ranks
         let maximumLength = try model.maximumLength(contextLength: configuration.contextLength)
@@ -42,10 +41,13 @@ struct LoadPlan {
         executor.maximumModelLength = maximumLength
         executor.maximumRows = try positive(scheduler.maxNumBatchedTokens.value, option: "max-num-batched-tokens")
         executor.maximumLogitRows = max(try positive(scheduler.maxNumSeqs, option: "max-num-seqs"), 64)
+        let activationBytes =
+            Self.activationBytes(configuration, executor)
+            + LocalExecutor.extraActivationBytes(of: checkpoint, executor)
         let planned = try MemoryPlan(
             limitBytes: memoryLimit / ranks.processesHere,
             weightBytes: LocalExecutor.weightBytes(of: checkpoint, executor) / ranks.processCount,
-            activationBytes: Self.activationBytes(configuration, executor) * ranks.ranksHere,
+            activationBytes: activationBytes * ranks.ranksHere,
             shape: LocalExecutor.cacheShape(
                 ranks.configurationHere(configuration), executor, rankCount: ranks.ranksHere),
             maximumModelLength: maximumLength, maximumSequences: scheduler.maxNumSeqs,
@@ -65,6 +67,7 @@ struct LoadPlan {
                 name: "scheduler-delay", value: "\(scheduler.schedulerDelay)", allowed: "0 to 60000 milliseconds")
         }
         engine.schedulerDelay = .microseconds(Int64(scheduler.schedulerDelay * 1000))
+        engine.cachesPrefixes = cache.enablePrefixCaching ?? true
         engine.seed = model.seed
         self.engine = engine
     }
@@ -89,7 +92,8 @@ func positive(_ value: Int, option: String) throws(CommandError) -> Int {
 }
 
 extension ModelOptions {
-    func path() throws(CommandError) -> String {
+    /// The model as it was written.
+    func reference() throws(CommandError) -> String {
         switch (modelArgument, modelOption) {
         case (let model?, nil), (nil, let model?): return model
         case (let first?, let second?):
@@ -135,11 +139,6 @@ extension CacheOptions {
             throw .invalidOption(name: "block-size", value: "\(blockSize)", allowed: "a multiple of 8, from 8 to 1024")
         }
         return blockSize
-    }
-
-    func checkPrefixCaching() throws(CommandError) {
-        guard enablePrefixCaching == true else { return }
-        throw .notYet(option: "enable-prefix-caching", detail: "requests with a common prefix compute it each")
     }
 }
 

@@ -10,8 +10,8 @@ public struct Pagoda: AsyncParsableCommand {
         abstract: "Serves open language models on ordinary machines, with vLLM's command line, API and metrics.",
         version: PagodaVersion.current,
         subcommands: [
-            ServeCommand.self, CompleteCommand.self, ChatCommand.self, BenchCommand.self, EvalCommand.self,
-            VerifyDeterminismCommand.self, DoctorCommand.self,
+            ServeCommand.self, PullCommand.self, CompleteCommand.self, ChatCommand.self, BenchCommand.self,
+            EvalCommand.self, VerifyDeterminismCommand.self, DoctorCommand.self,
         ])
 
     public init() {}

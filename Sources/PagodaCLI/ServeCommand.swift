@@ -41,8 +41,12 @@ struct ServeCommand: AsyncParsableCommand {
     private func serveOrFollow(_ observation: ServeObservation) async throws {
         let started = Instant.now()
         let ranks = try await RankGroup.start(observation)
+        let located = try await model.locate { name in
+            DownloadMeter(name, isTerminal: false) { observation.logger.info("\($0)") }
+        }
         let plan = try LoadPlan(
-            model: model, cache: cache, scheduler: scheduler, parallel: parallel, processes: ranks?.processes)
+            located, model: model, cache: cache, scheduler: scheduler, parallel: parallel,
+            processes: ranks?.processes)
         let isReady = Atomic<Bool>(false)
         if let ranks, !ranks.isFirst {
             try await ranks.follow(plan)
@@ -101,6 +105,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw .invalidOption(name: "port", value: "\(server.port)", allowed: "0 to 65535")
         }
         configuration.port = server.port
+        configuration.tellsCachedTokens = served.enablePromptTokensDetails
         configuration.version = PagodaVersion.current
         configuration.enablesDebugEndpoints = traces.enableDebugEndpoints
         configuration.maxQueuedRequests = try positive(server.maxNumQueuedReqs, option: "max-num-queued-reqs")

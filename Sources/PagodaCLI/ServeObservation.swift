@@ -26,7 +26,7 @@ struct ServeObservation {
     init(log options: LogOptions, traces: TraceOptions) throws(CommandError) {
         let writer = LogWriter(try options.format())
         let level = try options.level()
-        let export = try traces.exporter { name in getenv(name).map { String(cString: $0) } }
+        let export = try traces.exporter(environment: environmentVariable)
         // Whoever reads the log may go away; that must not end the server.
         signal(SIGPIPE, SIG_IGN)
         LoggingSystem.bootstrap { LineLogHandler(label: $0, level: level, writer: writer) }

@@ -5,11 +5,17 @@ internal import ArgumentParser
 internal import Kernels
 
 struct ModelOptions: ParsableArguments {
-    @Argument(help: "The model: a GGUF file or a Hugging Face folder.")
+    @Argument(help: "The model: a GGUF file, a Hugging Face folder, or ORG/NAME[:GGUF] of the Hugging Face Hub.")
     var modelArgument: String?
 
     @Option(name: .customLong("model"), help: "The model, as vLLM's older command line names it.")
     var modelOption: String?
+
+    @Option(help: "A branch, a tag or a commit of a model of the Hub; by default main.")
+    var revision: String?
+
+    @Option(help: "The Hub cache, instead of what HF_HUB_CACHE or HF_HOME says.")
+    var downloadDir: String?
 
     @Option(help: "Arithmetic: auto (as the checkpoint is stored) or float32 (reference mode: exact, slower).")
     var dtype = "auto"
@@ -40,6 +46,9 @@ struct ServedModelOptions: ParsableArguments {
 
     @Option(help: "A file with the chat template to use instead of the checkpoint's.")
     var chatTemplate: String?
+
+    @Flag(inversion: .prefixedNo, help: "Tell in usage how many tokens of the prompt were found in the prefix cache.")
+    var enablePromptTokensDetails = false
 
     @Flag(help: "Let special tokens in users' text act as such, as vLLM does.")
     var allowSpecialInContent = false

@@ -11,7 +11,7 @@ internal import Models
 internal import Primitives
 internal import Tokenization
 
-struct VerifyDeterminismCommand: ParsableCommand {
+struct VerifyDeterminismCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify-determinism",
         abstract: "Check that a model gives the same bits however its requests are batched.",
@@ -45,12 +45,13 @@ struct VerifyDeterminismCommand: ParsableCommand {
         var hash: LogitsHash { hashes.reduce(into: LogitsHash()) { $0.combine($1) } }
     }
 
-    func run() throws {
+    func run() async throws {
         let output = JSONOutput(path: json)
         try output.check()
         let decoded = try positive(tokens, option: "tokens")
-        let prompts = try loadPrompts(decoded: decoded)
-        let plan = try plan(for: prompts, decoded: decoded)
+        let located = try await model.locate()
+        let prompts = try loadPrompts(located, decoded: decoded)
+        let plan = try plan(located, for: prompts, decoded: decoded)
         let print = { (line: String) in
             if output.replacesText { Console.report(line) } else { Console.write(line + "\n") }
         }
@@ -86,15 +87,14 @@ struct VerifyDeterminismCommand: ParsableCommand {
         return asked == 1 ? [1] : [1, asked]
     }
 
-    private func loadPrompts(decoded: Int) throws -> [DeterminismPrompt] {
-        let root = try model.path()
-        let checkpoint = try ModelCheckpoint.open(path: root)
+    private func loadPrompts(_ located: LocatedModel, decoded: Int) throws -> [DeterminismPrompt] {
+        let checkpoint = try located.checkpoint()
         let longest = try model.maximumLength(contextLength: checkpoint.configuration.contextLength)
         guard decoded < longest else {
             throw CommandError.invalidOption(
                 name: "tokens", value: "\(decoded)", allowed: "less than the model's context of \(longest)")
         }
-        let tokenizer = try LoadedModel(checkpoint: checkpoint, root: root).tokenizer
+        let tokenizer = try LoadedModel(checkpoint: checkpoint, root: located.reference).tokenizer
         var all = DeterminismPrompt.builtIn(tokenizer, limit: longest - decoded)
         let further = try prompts.map { try LocalFile.text(atPath: $0, option: "prompts") } ?? ""
         let lines = further.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
@@ -110,7 +110,7 @@ struct VerifyDeterminismCommand: ParsableCommand {
     }
 
     /// Room for all prompts at once, and for the longest in one batch.
-    private func plan(for prompts: [DeterminismPrompt], decoded: Int) throws -> LoadPlan {
+    private func plan(_ located: LocatedModel, for prompts: [DeterminismPrompt], decoded: Int) throws -> LoadPlan {
         let counts = prompts.map(\.tokenIDs.count)
         let longest = counts.max() ?? 1, size = try cache.checkedBlockSize()
         let needed = DeterminismRun.blocksNeeded(promptCounts: counts, decodedCount: decoded, blockSize: size)
@@ -122,7 +122,8 @@ struct VerifyDeterminismCommand: ParsableCommand {
             "--max-num-seqs", "\((needed + blocksPerPrompt - 1) / blocksPerPrompt)",
             "--max-num-batched-tokens", "\(max(longest, min(counts.reduce(0, +), 4096)))",
         ])
-        let plan = try LoadPlan(model: model, cache: cache, scheduler: scheduler, parallel: parallel)
+        let plan = try LoadPlan(
+            located, model: model, cache: cache, scheduler: scheduler, parallel: parallel)
         guard plan.executor.blockCount >= needed else {
             throw EvaluationError.cacheTooSmall(blockCount: plan.executor.blockCount)
         }

@@ -71,6 +71,10 @@ public struct Batch: Sendable, Equatable {
     public var waitingCause: WaitingCause?
     public var rowCount = 0
     public var logitRowCount = 0
+    /// Prompt tokens of sequences admitted for the first time that were looked up in the prefix cache, and prompt
+    /// tokens found there.
+    public var prefixQueryCount = 0
+    public var prefixHitCount = 0
 
     public init() {}
 
@@ -82,6 +86,8 @@ public struct Batch: Sendable, Equatable {
         waitingCause = nil
         rowCount = 0
         logitRowCount = 0
+        prefixQueryCount = 0
+        prefixHitCount = 0
     }
 
     mutating func append(_ entry: Entry) {

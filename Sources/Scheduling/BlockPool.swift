@@ -1,8 +1,11 @@
-// The KV cache's blocks as numbers: who holds how many references, and which are free.
+// The KV cache's blocks as numbers: who holds how many references, which are free, and what can be found in them.
 
 public import Primitives
 
 /// Reference-counted blocks with an intrusive, doubly linked free list: O(1) for each block taken, shared or returned.
+///
+/// A block whose content has a name keeps it while it is free, until it is taken for something else: what was used
+/// longest ago is taken first, but before all those with a name the ones without.
 ///
 /// Owns no memory of the cache; a `BlockID` is an index into what the executor allocated.
 public struct BlockPool: ~Copyable, Sendable {
@@ -16,6 +19,9 @@ public struct BlockPool: ~Copyable, Sendable {
     private var referenceCounts: [Int32]
     /// One pair for each block and, at index `blockCount`, one for the list's ends, so that no case is special.
     private var links: [Links]
+    /// By block: the name of what it holds, if it can be found; and the other way round.
+    private var names: [BlockHash?]
+    private var named: [BlockHash: BlockID] = [:]
 
     /// A pool whose free list hands out blocks from 0 up, or in `order` (a permutation, for tests of block placement).
     public init(blockCount: Int, order: [BlockID]? = nil) {
@@ -23,6 +29,7 @@ public struct BlockPool: ~Copyable, Sendable {
         self.blockCount = blockCount
         freeCount = 0
         referenceCounts = Array(repeating: 0, count: blockCount)
+        names = Array(repeating: nil, count: blockCount)
         let end = BlockID(blockCount)
         links = Array(repeating: Links(previous: end, next: end), count: blockCount + 1)
         for block in order ?? Array(0..<end) {
@@ -37,11 +44,12 @@ public struct BlockPool: ~Copyable, Sendable {
         Int(referenceCounts[Int(block)])
     }
 
-    /// Takes the next free block, with one reference. Nil if there is none.
+    /// Takes the next free block, with one reference; what it held can't be found any more. Nil if there is none.
     public mutating func allocate() -> BlockID? {
         let block = links[blockCount].next
         guard Int(block) < blockCount else { return nil }
         removeFree(block)
+        forget(block)
         referenceCounts[Int(block)] = 1
         return block
     }
@@ -56,9 +64,42 @@ public struct BlockPool: ~Copyable, Sendable {
     public mutating func release(_ block: BlockID) {
         precondition(referenceCounts[Int(block)] > 0, "a free block was released")
         referenceCounts[Int(block)] -= 1
-        // To the front: what was used last is used first, so that a pool larger than the load leaves pages untouched.
-        if referenceCounts[Int(block)] == 0 { insertFree(block, before: links[blockCount].next) }
+        guard referenceCounts[Int(block)] == 0 else { return }
+        // Without a name to the front: what was used last is used first, and pages stay untouched as long as can be.
+        insertFree(block, before: names[Int(block)] == nil ? links[blockCount].next : BlockID(blockCount))
     }
+
+    // MARK: - Names
+
+    /// Blocks that can be found, in use or free.
+    public var namedCount: Int { named.count }
+
+    /// The block that holds what `hash` names, in use or free.
+    public func block(named hash: BlockHash) -> BlockID? {
+        named[hash]
+    }
+
+    /// Makes `block`, which is in use and full, to be found. Does nothing if another one holds the same.
+    public mutating func name(_ block: BlockID, _ hash: BlockHash) {
+        guard names[Int(block)] == nil, named[hash] == nil else { return }
+        names[Int(block)] = hash
+        named[hash] = block
+    }
+
+    /// `block` does not hold what its name says, or will not for long.
+    public mutating func forget(_ block: BlockID) {
+        guard let name = names[Int(block)] else { return }
+        names[Int(block)] = nil
+        named[name] = nil
+    }
+
+    /// Whether every name leads to the block that has it, and no other does.
+    var namesAgree: Bool {
+        names.count { $0 != nil } == named.count
+            && named.allSatisfy { hash, block in names[Int(block)] == hash }
+    }
+
+    // MARK: - The free list
 
     /// Blocks in the order in which they will be handed out; for tests.
     public func freeBlocks() -> [BlockID] {

@@ -19,7 +19,7 @@ extension Scheduler {
     /// Throws if `batch` exceeds a limit or has a row whose block nobody or somebody else holds.
     public func checkInvariants(of batch: Batch) throws(SchedulerViolation) {
         var seen = Set<SequenceHandle>()
-        var written = Set<BlockID>()
+        var written: [BlockID: Int] = [:]
         for entry in batch.entries {
             let state = sequences[entry.sequence.index]
             try require(seen.insert(entry.sequence).inserted, "a sequence is in the batch twice")
@@ -29,10 +29,21 @@ extension Scheduler {
             let first = entry.start / limits.blockSize
             let last = (entry.end - 1) / limits.blockSize
             try require(last < state.blocks.count, "a row has no block")
-            for block in state.blocks[first...last] {
-                try require(pool.referenceCount(of: block) == 1, "a shared block is written")
-                try require(written.insert(block).inserted, "two sequences write one block")
+            for (offset, block) in state.blocks[first...last].enumerated() {
+                let end = min(entry.end, (first + offset + 1) * limits.blockSize)
+                try require(written.updateValue(end, forKey: block) == nil, "two sequences write one block")
             }
+        }
+        for entry in batch.entries {
+            // Others may read in this very step what it writes: full blocks, which they begin behind.
+            for (index, block) in sequences[entry.sequence.index].blocks.enumerated() {
+                let end = (index + 1) * limits.blockSize
+                guard let filled = written[block], end <= entry.start else { continue }
+                try require(filled == end, "a block is read that is not full")
+            }
+        }
+        for (block, end) in written where end % limits.blockSize != 0 {
+            try require(pool.referenceCount(of: block) == 1, "a shared block is written")
         }
         let rowCount = batch.entries.reduce(0) { $0 + $1.count }
         let logitRowCount = batch.entries.reduce(0) { $0 + $1.logitCount }
@@ -77,6 +88,11 @@ extension Scheduler {
         }
         for (block, count) in holders.enumerated() {
             try require(pool.referenceCount(of: BlockID(block)) == count, "block \(block) is referenced wrongly")
+        }
+        try require(pool.namesAgree, "a name leads to another block")
+        for state in sequences where !state.blockHashes.isEmpty {
+            try require(
+                state.blockHashes.count == state.tokenCount / limits.blockSize, "a full block has no name")
         }
         let free = pool.freeBlocks()
         try require(free.count == pool.freeCount && Set(free).count == free.count, "the free list is broken")

@@ -12,7 +12,8 @@ extension Scheduler {
         }
         // All of it must fit, not just the first chunk, beside what the running ones still need of their own prompts:
         // otherwise long prompts would push each other out again and again.
-        return limits.blockCount(forTokens: state.tokenCount) + promised <= pool.freeCount ? nil : .blocks
+        let needed = limits.blockCount(forTokens: state.tokenCount) - usedBlockCount(foundFor: state)
+        return needed + promised <= pool.freeCount ? nil : .blocks
     }
 
     /// Admits waiting sequences in order until a limit is reached; nobody overtakes the head.
@@ -28,11 +29,16 @@ extension Scheduler {
         }
         while let head = waiting.first {
             if let obstacle = obstacle(to: head, promised: promised) { return obstacle }
-            guard let entry = plan(head, beside: batch, sparing: 0) else { return .tokenBudget }
-            guard provideBlocks(for: entry, in: &batch) else { return .blocks }
+            guard plan(head, beside: batch, sparing: 0) != nil else { return .tokenBudget }
+            dequeue(head)
+            lookUp(head, in: &batch)
+            guard let entry = plan(head, beside: batch, sparing: 0), provideBlocks(for: entry, in: &batch) else {
+                releaseBlocks(of: head)
+                enqueue(head)
+                return .blocks
+            }
             let state = sequences[head.index]
             promised += limits.blockCount(forTokens: state.tokenCount) - state.blocks.count
-            dequeue(head)
             reservedCount += state.unforkedSiblings.count
             enterRunning(head)
             batch.admitted.append(head)
@@ -95,7 +101,6 @@ extension Scheduler {
 
     private mutating func dequeue(_ sequence: SequenceHandle) {
         waiting.remove(at: position(of: sequence, in: waiting))
-        // Of a sequence being admitted nothing is computed yet either.
         waitingTokenCount -= sequences[sequence.index].pendingCount
         waitingSiblingCount -= sequences[sequence.index].unforkedSiblings.count
     }

@@ -23,6 +23,11 @@ extension Scheduler {
         sequences[sequence.index].preemptionCount
     }
 
+    /// Tokens of the prompt of `sequence` that others had computed.
+    public func foundTokenCount(of sequence: SequenceHandle) -> Int {
+        sequences[sequence.index].foundCount
+    }
+
     public func isRunning(_ sequence: SequenceHandle) -> Bool {
         sequences[sequence.index].phase == .running
     }

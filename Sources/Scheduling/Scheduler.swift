@@ -48,6 +48,7 @@ public struct Scheduler: ~Copyable, Sendable {
         state.promptCount = request.promptCount
         state.tokenCount = request.promptCount
         state.unscoredPosition = request.wantsPromptLogits ? 0 : request.promptCount
+        state.blockHashes = request.blockHashes
         state.rank.priority = limits.policy == .priority ? request.priority : 0
         state.rank.arrival = arrivalCount
         arrivalCount += 1
@@ -88,8 +89,11 @@ public struct Scheduler: ~Copyable, Sendable {
     }
 
     /// A token was drawn for `sequence`, which goes on.
-    public mutating func extend(_ sequence: SequenceHandle) {
+    ///
+    /// - Parameter blockHash: The name of the block that this token is the last of, of a sequence that shares blocks.
+    public mutating func extend(_ sequence: SequenceHandle, blockHash: BlockHash? = nil) {
         sequences[sequence.index].tokenCount += 1
+        if let blockHash { sequences[sequence.index].blockHashes.append(blockHash) }
     }
 
     /// Samples that take their first token from the same row as `leader`, as long as its prompt isn't committed.
@@ -108,6 +112,7 @@ public struct Scheduler: ~Copyable, Sendable {
         var index = 0
         while index < running.count {
             let sequence = running[index]
+            takeFoundBlocks(for: sequence, in: &batch)
             // A row for each of those behind, so that a long prompt never stalls their tokens.
             guard let entry = plan(sequence, beside: batch, sparing: running.count - index - 1) else { return }
             while !provideBlocks(for: entry, in: &batch) {
@@ -163,6 +168,7 @@ public struct Scheduler: ~Copyable, Sendable {
         for _ in 0..<max(0, added) {
             if let block = pool.allocate() { sequences[index].blocks.append(block) }
         }
+        nameBlocks(of: entry)
         return true
     }
 
@@ -185,6 +191,7 @@ public struct Scheduler: ~Copyable, Sendable {
             }
             sequences[sibling.index].blocks = blocks
             sequences[sibling.index].computedCount = sequences[leader.index].computedCount
+            sequences[sibling.index].foundCount = sequences[leader.index].foundCount
             sequences[sibling.index].leader = nil
             enterRunning(sibling)
         }

@@ -64,6 +64,8 @@ public struct SequenceRequest: Sendable, Equatable {
     public var priority = 0
     /// Logits of all the prompt's rows are wanted, not of its last alone.
     public var wantsPromptLogits = false
+    /// Names of the prompt's full blocks, in order; empty: its blocks are not shared with other requests.
+    public var blockHashes: [BlockHash] = []
 
     public init(promptCount: Int, maximumTokens: Int) {
         self.promptCount = promptCount

@@ -37,6 +37,10 @@ struct SequenceState: Sendable {
     var preemptionCount = 0
     /// Block i holds the tokens from i × block size on.
     var blocks: [BlockID] = []
+    /// Of the full blocks of its tokens, in order; empty if it shares nothing.
+    var blockHashes: [BlockHash] = []
+    /// Tokens of the prompt that it did not compute, having found them.
+    var foundCount = 0
     /// Of a group's first sample: those that still wait for it, in order.
     var unforkedSiblings: [SequenceHandle] = []
     /// Of an unforked one: the sample it waits for.

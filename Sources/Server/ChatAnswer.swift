@@ -38,7 +38,7 @@ struct ChatAnswer: Sendable {
         let completionTokens = outcome.choices.reduce(0) { $0 + $1.tokenIDs.count }
         var response = ChatCompletionResponse(
             identity: identity, choices: choices,
-            usage: Usage(promptTokens: run.promptTokenCount, completionTokens: completionTokens))
+            usage: run.usage(completionTokens: completionTokens))
         if options.promptLogprobCount != nil {
             response.promptLogprobs = (outcome.promptLogprobs ?? []).map { LogprobPosition($0, asTokenIDs: false) }
         }
@@ -104,8 +104,7 @@ struct ChatChunks: StreamChunks {
 
     func appendUsage(to events: inout ServerSentEvents) {
         guard answer.options.includesUsage else { return }
-        let usage = Usage(
-            promptTokens: answer.run.promptTokenCount, completionTokens: progress.completionTokenCount)
+        let usage = answer.run.usage(completionTokens: progress.completionTokenCount)
         events.append { writer.appendUsage(usage, to: &$0) }
     }
 }

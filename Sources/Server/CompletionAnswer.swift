@@ -26,7 +26,7 @@ struct CompletionAnswer: Sendable {
                 choices.append(choice(delta, prompt: prompt, promptLogprobs: outcome.promptLogprobs))
             }
         }
-        let usage = Usage(promptTokens: run.promptTokenCount, completionTokens: completionTokens)
+        let usage = run.usage(completionTokens: completionTokens)
         return CompletionResponse(identity: identity, choices: choices, usage: usage).serialized()
     }
 
@@ -88,8 +88,7 @@ struct CompletionChunks: StreamChunks {
 
     func appendUsage(to events: inout ServerSentEvents) {
         guard answer.options.includesUsage else { return }
-        let usage = Usage(
-            promptTokens: answer.run.promptTokenCount, completionTokens: progress.completionTokenCount)
+        let usage = answer.run.usage(completionTokens: progress.completionTokenCount)
         events.append { writer.appendUsage(usage, to: &$0) }
     }
 }

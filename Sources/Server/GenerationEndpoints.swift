@@ -175,7 +175,9 @@ struct GenerationEndpoints: Sendable {
         exchange.whenClientGoes {
             for generation in generations { generation.cancel() }
         }
-        return GenerationRun(prepared: prepared, generations: generations, sampleCount: options.sampleCount)
+        return GenerationRun(
+            prepared: prepared, generations: generations, sampleCount: options.sampleCount,
+            tellsCachedTokens: configuration.tellsCachedTokens)
     }
 
     /// Once the engine takes no more, what it did not take counts as turned away; the rest is cancelled.

@@ -8,10 +8,20 @@ struct GenerationRun: Sendable {
     let generations: [TextGeneration]
     /// Choices of each prompt.
     let sampleCount: Int
+    /// Whether the client is told what of its prompts was cached.
+    let tellsCachedTokens: Bool
 
     /// Of all prompts.
     var promptTokenCount: Int { prepared.reduce(0) { $0 + $1.promptTokenIDs.count } }
     var choiceCount: Int { prepared.count * sampleCount }
+
+    /// What the client is told of its tokens.
+    func usage(completionTokens: Int) -> Usage {
+        let cached = generations.reduce(0) { $0 + $1.cachedPromptTokenCount }
+        return Usage(
+            promptTokens: promptTokenCount, completionTokens: completionTokens,
+            cachedTokens: tellsCachedTokens ? cached : nil)
+    }
 
     /// Where a choice stands in the response: all of the first prompt, then those of the second, and so on.
     func index(ofChoice choice: Int, prompt: Int) -> Int { prompt * sampleCount + choice }

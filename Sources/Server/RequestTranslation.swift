@@ -26,6 +26,7 @@ extension GenerationRequest {
         skipsSpecialTokens = options.skipsSpecialTokens
         sampleCount = options.sampleCount
         priority = Int(options.priority)
+        cacheSalt = options.cacheSalt
         logprobCount = options.logprobCount
         promptLogprobCount = options.promptLogprobCount
         apply(options.sampling)

@@ -28,6 +28,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var returnsTokensAsTokenIDs = false
     /// `--enable-force-include-usage`: streams report their usage whether asked to or not.
     public var alwaysIncludesUsage = false
+    /// `--enable-prompt-tokens-details`: usage tells how many of the prompt's tokens were found in the prefix cache.
+    public var tellsCachedTokens = false
     /// `--fingerprint-mode`: names the server and its settings in responses; nil: none.
     public var systemFingerprint: String?
     /// What `/version` answers.

@@ -121,6 +121,10 @@ private enum GGUFPreTokenizer {
     case llama3
     case qwen2
     case qwen35
+    /// Phi-4's, which is OpenAI's cl100k.
+    case cl100k
+    /// Phi-4-mini's.
+    case o200k
 
     private static let names: [(names: [String], kind: GGUFPreTokenizer)] = [
         (["gpt-2", "default", "phi-2"], .gpt2),
@@ -128,6 +132,8 @@ private enum GGUFPreTokenizer {
         (["llama-bpe", "llama3", "llama-v3"], .llama3),
         (["qwen2", "deepseek-r1-qwen"], .qwen2),
         (["qwen35"], .qwen35),
+        (["dbrx"], .cl100k),
+        (["gpt-4o"], .o200k),
     ]
 
     init(name: String?) throws(TokenizerError) {
@@ -146,11 +152,20 @@ private enum GGUFPreTokenizer {
         switch self {
         case .gpt2: [try .gpt2Words()]
         case .smolLM: [try .digits(individually: true), try .gpt2Words()]
-        case .llama3: [try .isolated(Self.words(letters: #"\p{L}"#, digits: #"\p{N}{1,3}"#))]
+        case .llama3, .cl100k: [try .isolated(Self.words(letters: #"\p{L}"#, digits: #"\p{N}{1,3}"#))]
         case .qwen2: [try .isolated(Self.words(letters: #"\p{L}"#, digits: #"\p{N}"#))]
         case .qwen35: [try .isolated(Self.words(letters: #"\p{L}\p{M}"#, digits: #"\p{N}"#))]
+        case .o200k: [try .isolated(Self.casedWords)]
         }
     }
+
+    /// OpenAI's o200k: words end before a capital letter that follows a small one.
+    private static let casedWords: String = {
+        let upper = #"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"#, lower = #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"#
+        let before = #"[^\r\n\p{L}\p{N}]?"#, contraction = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+        return "\(before)\(upper)*\(lower)+\(contraction)|\(before)\(upper)+\(lower)*\(contraction)"
+            + #"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+    }()
 
     /// The pattern that Llama 3 and Qwen have from OpenAI's cl100k, in which they differ by two places.
     private static func words(letters: String, digits: String) -> String {

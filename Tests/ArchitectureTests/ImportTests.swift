@@ -15,10 +15,11 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "Tokenization": (["JSON", "Primitives"], []),
     "Templating": (["JSON"], []),
     "OpenAI": (["JSON"], []),
+    "Hub": (["JSON", "ModelFiles"], ["AsyncHTTPClient", "Crypto", "NIOCore", "NIOPosix", "NIOHTTP1"]),
     "Scheduling": (["Primitives"], []),
     "Models": (["Kernels", "ModelFiles", "Primitives"], []),
     "Sampling": (["Kernels", "Primitives"], []),
-    "Engine": (["Models", "Scheduling", "Sampling", "Kernels", "Primitives"], []),
+    "Engine": (["Models", "Scheduling", "Sampling", "Kernels", "Primitives"], ["Crypto"]),
     "Generation": (
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
@@ -41,10 +42,11 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         [
             "Server", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
             "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
-            "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "MessagePassing",
+            "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "MessagePassing",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
     ),
     "pagoda": (["PagodaCLI"], []),
+    "HubTesting": (["JSON"], ["Crypto", "NIOCore", "NIOPosix", "NIOHTTP1"]),
     "TraceTesting": ([], ["NIOCore", "NIOPosix", "NIOHTTP1"]),
     "EngineTesting": (["Engine", "Models", "ModelFiles", "Kernels", "Scheduling", "Sampling", "Primitives"], []),
 ]

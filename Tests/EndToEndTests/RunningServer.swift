@@ -20,16 +20,22 @@ final class RunningServer: @unchecked Sendable {
     let process: Process
     private let log: URL
 
-    /// Starts the default model and waits until it is ready.
-    init(_ options: [String] = []) async throws {
+    /// Starts a model, by default the usual one, and waits until it is ready.
+    ///
+    /// - Parameter environment: Instead of this process's, if it is given.
+    init(_ options: [String] = [], model: String? = nil, environment: [String: String]? = nil) async throws {
         port = Self.freePort()
         log = FileManager.default.temporaryDirectory.appending(path: "pagoda-\(port).log")
         _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         process = Process()
         process.executableURL = URL(filePath: try TestFiles.binary())
         process.arguments =
-            ["serve", try TestFiles.model(), "--host", "127.0.0.1", "--port", "\(port)", "--max-model-len", "2048"]
+            [
+                "serve", try model ?? TestFiles.model(), "--host", "127.0.0.1", "--port", "\(port)", "--max-model-len",
+                "2048",
+            ]
             + options
+        if let environment { process.environment = environment }
         process.standardError = try FileHandle(forWritingTo: log)
         try process.run()
         let deadline = ContinuousClock.now + .seconds(60)

@@ -21,6 +21,12 @@ enum TestFiles {
         try existing("\(cache)/python/bin/python", madeBy: "tools/python-client.sh")
     }
 
+    /// A folder that tools/quantized-checkpoints.py makes; nil if it has not been made.
+    static func quantizedCheckpoint(_ name: String) -> String? {
+        let path = "\(cache)/quantized/\(name)"
+        return FileManager.default.fileExists(atPath: path + "/config.json") ? path : nil
+    }
+
     static func binary() throws -> String {
         try existing(root.appending(path: ".build/release/pagoda").path, madeBy: "make build")
     }

@@ -25,7 +25,7 @@ private struct AttentionCase {
     /// Attention of every position, computed in chunks of `chunk` rows over blocks laid out by `blockOrder`.
     func run(
         blockSize: Int, chunk: Int, type: KVCacheType = .float32, window: Int = 0, set: InstructionSet = .best,
-        reversedBlocks: Bool = false, splitsParts: Bool = false
+        reversedBlocks: Bool = false, splitsParts: Bool = false, softcap: Float = 0
     ) throws -> [[Float]] {
         let arena = Arena()
         let kernels = KernelSet(set)
@@ -41,6 +41,7 @@ private struct AttentionCase {
         let partSize = KVCacheStorage.AttentionTask.partSize
         let operands = KVCacheStorage.AttentionOperands(
             queries: source, out: out, quantizes: false, groupSize: groupSize, window: window, scale: 0.125,
+            softcap: softcap,
             scratch: try FloatMatrix(
                 rows: 1, columns: cache.attentionScratch(groupSize: groupSize), in: arena, purpose: "test"),
             partials: try FloatMatrix(
@@ -80,7 +81,7 @@ private struct AttentionCase {
     }
 
     /// The same in double precision, straight from the definition.
-    func reference(window: Int = 0) -> [[Double]] {
+    func reference(window: Int = 0, softcap: Double = 0) -> [[Double]] {
         (0..<length).map { position in
             (0..<headCount).flatMap { head -> [Double] in
                 let query = rows[position][head * headSize..<(head + 1) * headSize]
@@ -88,9 +89,11 @@ private struct AttentionCase {
                 let keyColumn = queryWidth + kvHead * headSize
                 let valueColumn = keyColumn + keyValueHeadCount * headSize
                 let seen = (window > 0 ? max(0, position - window + 1) : 0)...position
-                let scores = seen.map { other in
-                    zip(query, rows[other][keyColumn..<keyColumn + headSize])
+                let scores = seen.map { other -> Double in
+                    let score =
+                        zip(query, rows[other][keyColumn..<keyColumn + headSize])
                         .reduce(0.0) { $0 + Double($1.0) * Double($1.1) } * 0.125
+                    return softcap > 0 ? softcap * tanh(score / softcap) : score
                 }
                 let highest = scores.max() ?? 0
                 let weights = scores.map { exp($0 - highest) }
@@ -117,6 +120,23 @@ struct AttentionTests {
         let test = AttentionCase(length: 100)
         let found = try test.run(blockSize: 8, chunk: 30, window: window)
         for (row, exact) in zip(found, test.reference(window: window)) { #expect(relativeDistance(row, exact) < 1e-5) }
+    }
+
+    @Test(
+        "scores bent by a soft cap, in a window or not, with the same bits in chunks and parts",
+        arguments: [(0, Float(1.5)), (0, 50), (300, 1.5)])
+    func softcap(window: Int, softcap: Float) throws {
+        let test = AttentionCase(length: 400)
+        let found = try test.run(blockSize: 16, chunk: 64, window: window, softcap: softcap)
+        for (row, exact) in zip(found, test.reference(window: window, softcap: Double(softcap))) {
+            #expect(relativeDistance(row, exact) < 2e-5)
+        }
+        for set in InstructionSet.available {
+            #expect(
+                try test.run(blockSize: 32, chunk: 1, window: window, set: set, softcap: softcap) == found)
+        }
+        #expect(
+            try test.run(blockSize: 16, chunk: 64, window: window, splitsParts: true, softcap: softcap) == found)
     }
 
     @Test(

@@ -186,13 +186,13 @@ struct PackedMatrixTests {
         let results = try (0..<2).map { _ in try FloatMatrix(rows: tokens, columns: 24, in: arena, purpose: "test") }
         try WorkerPool(workerCount: workers).run { worker in
             PackedMatrix.multiplyGated(
-                gate: gate, up: up, inputs, tokenCount: tokens, into: fused, quantizes: true, scratch: scratch,
-                kernels, worker, workerCount: workers)
+                gate: gate, up: up, inputs, tokenCount: tokens, into: fused, .silu, quantizes: true,
+                scratch: scratch, kernels, worker, workerCount: workers)
             down.multiply(fused, tokenCount: tokens, into: results[0], kernels, worker, workerCount: workers)
             gate.multiply(inputs, tokenCount: tokens, into: stepwise.values, kernels, worker, workerCount: workers)
             up.multiply(inputs, tokenCount: tokens, into: scratch, kernels, worker, workerCount: workers)
             worker.stage(tiles: tokens) { row in
-                kernels.gateSilu(stepwise.values, up: scratch, row: row, columns: 0..<width)
+                kernels.gate(stepwise.values, up: scratch, row: row, columns: 0..<width, .silu)
                 stepwise.quantize(row: row, kernels)
             }
             down.multiply(stepwise, tokenCount: tokens, into: results[1], kernels, worker, workerCount: workers)

@@ -31,11 +31,53 @@ struct RowOperationsTests {
         let gate = stride(from: Float(-120), to: 120, by: 0.75).map { $0 }
         let up = gate.indices.map { Float($0 % 5) - 2 }
         let gated = try matrix([gate], in: arena)
-        KernelSet(set).gateSilu(gated, up: try matrix([up], in: arena), row: 0, columns: 0..<gate.count)
+        KernelSet(set).gate(gated, up: try matrix([up], in: arena), row: 0, columns: 0..<gate.count, .silu)
         for (index, value) in rows(gated)[0].enumerated() {
             let exact = Double(gate[index]) / (1 + exp(-Double(gate[index]))) * Double(up[index])
             #expect(abs(Double(value) - exact) <= 3e-7 * max(abs(exact), 1e-6), "silu of \(gate[index])")
         }
+    }
+
+    @Test("GELU by the tangent, heads' norms and scaled sums are those of double precision")
+    func familyOperations() throws {
+        let arena = Arena()
+        var random = SeededGenerator(state: 4)
+        let gate = random.floats(64, in: -9...9), up = random.floats(64), weight = random.floats(16)
+        for set in InstructionSet.available {
+            let kernels = KernelSet(set)
+            let gated = try matrix([gate], in: arena), heads = try matrix([gate], in: arena)
+            let sum = try matrix([gate], in: arena), other = try matrix([up], in: arena)
+            kernels.gate(gated, up: other, row: 0, columns: 0..<64, .geluTanh)
+            kernels.rmsNormHeads(
+                heads, row: 0, firstColumn: 16, headCount: 2, weight: try matrix([weight], in: arena), epsilon: 1e-5)
+            kernels.add(other, row: 0, times: -0.75, to: sum, row: 0)
+            for index in 0..<64 {
+                let x = Double(gate[index]), y = Double(up[index])
+                let gelu = x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+                #expect(abs(Double(gated[0, index]) - gelu * y) < 1e-6 * max(1, abs(x)))
+                #expect(abs(Double(sum[0, index]) - (x - 0.75 * y)) < 1e-6)
+                let head = gate[index / 16 * 16..<index / 16 * 16 + 16]
+                let mean = head.reduce(0.0) { $0 + Double($1) * Double($1) } / 16
+                let normed = x / (mean + 1e-5).squareRoot() * Double(weight[index % 16])
+                #expect(abs(Double(heads[0, index]) - ((16..<48).contains(index) ? normed : x)) < 1e-6)
+            }
+            kernels.scale(sum, row: 0, by: 0.5)
+            #expect(abs(Double(sum[0, 3]) - (Double(gate[3]) - 0.75 * Double(up[3])) / 2) < 1e-6)
+            #expect(abs(Double(kernels.sigmoid(1.5)) - 1 / (1 + exp(-1.5))) < 1e-6)
+        }
+    }
+
+    @Test("a soft cap bends logits and leaves what is no number", arguments: InstructionSet.available)
+    func softcap(set: InstructionSet) {
+        let logits = LogitsBuffer(rowCapacity: 1, vocabularySize: 13)
+        let values: [Float] = [0, 1, -1, 30, -30, 100, -100, 1e30, -1e30, 5, .nan, 7, -7]
+        for (index, value) in values.enumerated() { logits.rowElements(0)[index] = value }
+        KernelSet(set).softcap(logits, row: 0, columns: 0..<12, cap: 30)
+        for (index, value) in values.dropLast().enumerated() where !value.isNaN {
+            #expect(abs(Double(logits.rowElements(0)[index]) - 30 * tanh(Double(value) / 30)) < 1e-5)
+        }
+        #expect(logits.rowElements(0)[10].isNaN)
+        #expect(logits.rowElements(0)[12] == -7)
     }
 
     @Test("rotation turns pairs half a head apart and leaves the rest of the head alone")

@@ -74,6 +74,37 @@ struct ModelCheckpointTests {
         (#""sliding_window":64,"use_sliding_window":false"#, { $0.slidingWindow == nil }),
         (#""sliding_window":64,"max_window_layers":2"#, { $0.slidingWindow == nil }),
         (#""sliding_window":null"#, { $0.slidingWindow == nil }),
+        (
+            #""sliding_window":9,"max_window_layers":1"#,
+            { $0.slidingWindow == 9 && $0.slidingLayers == .each([false, true]) }
+        ),
+        (#""sliding_window":9,"sliding_window_pattern":6"#, { $0.slidingLayers == .allButEvery(6) }),
+        (
+            #""sliding_window":9,"layer_types":["sliding_attention","full_attention"]"#,
+            { $0.slidingLayers == .each([true, false]) }
+        ),
+        (#""sliding_window":0,"use_sliding_window":false"#, { $0.slidingWindow == nil }),
+        (
+            #""rope_parameters":{"full_attention":{"rope_theta":9.0},"sliding_attention":{"rope_theta":5.0}}"#,
+            { $0.ropeTheta == 9 && $0.slidingRopeTheta == 5 }
+        ),
+        (#""rope_local_base_freq":5.0"#, { $0.slidingRopeTheta == 5 }),
+        (#""rope_parameters":{"rope_theta":9.0,"partial_rotary_factor":0.5}"#, { $0.rotaryDimensions == 4 }),
+        (
+            #""rope_scaling":{"type":"su","short_factor":[1,1,1,1],"long_factor":[2,2,2,2]},"original_max_position_embeddings":32"#,
+            {
+                $0.ropeScaling
+                    == .longRope(
+                        .init(
+                            shortFactors: [1, 1, 1, 1], longFactors: [2, 2, 2, 2], originalContextLength: 32, factor: 4)
+                    ) && $0.contextLength == 128
+            }
+        ),
+        (#""hidden_activation":"gelu_pytorch_tanh""#, { $0.hiddenActivation == "gelu_pytorch_tanh" }),
+        (
+            #""num_experts":4,"num_experts_per_tok":2,"decoder_sparse_step":2"#,
+            { $0.experts?.count == 4 && $0.experts?.intermediateSize == 64 && $0.experts?.denseLayers == [0] }
+        ),
         (#""partial_rotary_factor":0.5"#, { $0.rotaryDimensions == 4 }),
         (#""eos_token_id":7"#, { $0.eosTokenIDs == [7] }),
         (#""eos_token_id":null"#, { $0.eosTokenIDs.isEmpty }),
@@ -132,7 +163,15 @@ struct ModelCheckpointTests {
         (#""rope_scaling":{"type":"linear"}"#, "factor"), (#""rope_scaling":{"type":"linear","factor":0}"#, "factor"),
         (#""rope_scaling":{"type":"llama3","factor":8}"#, "low_freq_factor"), (#""rope_scaling":[]"#, "rope_scaling"),
         (#""rope_scaling":{"type":5}"#, "type"), (#""sliding_window":0"#, "sliding_window"),
-        (#""sliding_window":9,"max_window_layers":1"#, "max_window_layers"),
+        (#""sliding_window":9,"max_window_layers":-1"#, "max_window_layers"),
+        (#""sliding_window":9,"layer_types":["full_attention"]"#, "layer_types"),
+        (#""sliding_window":9,"sliding_window_pattern":0"#, "sliding_window_pattern"),
+        (#""rope_scaling":{"type":"longrope","short_factor":[1],"long_factor":[1]}"#, "original_max_position"),
+        (
+            #""rope_parameters":{"sliding_attention":{"rope_type":"linear","factor":2}}"#, "sliding windows"
+        ),
+        (#""vision_config":{}"#, "vision_config"), (#""text_config":{}"#, "text"),
+        (#""num_experts":4"#, "num_experts_per_tok"), (#""num_experts":4,"num_experts_per_tok":9"#, "4 experts"),
         (#""architectures":null"#, "architectures"),
         (#""architectures":[]"#, "architectures"), (#""architectures":"Llama""#, "architectures"),
         (#""tie_word_embeddings":1"#, "tie_word_embeddings"), (#""hidden_act":1"#, "hidden_act"),

@@ -53,7 +53,9 @@ struct SchedulerPropertyTests {
             blockCount: request.sampleCount * limits.blockCount(forTokens: limits.maxModelLength))
         roomy.maxBatchedTokens = 10_000
         var alone = Simulation(roomy)
-        try alone.submit(request)
+        var unshared = request
+        unshared.scope = nil
+        try alone.submit(unshared)
         try alone.runToEnd()
         for sample in 0..<request.sampleCount {
             let expected = alone.outputs[[0, sample]] ?? []
@@ -93,11 +95,18 @@ struct SchedulerPropertyTests {
 
     private func randomRequest(_ random: inout SeededRandom, limits: SchedulerLimits) -> SimulatedRequest {
         let length = Int.random(in: 1...max(1, min(20, limits.maxModelLength - 1)), using: &random)
-        let prompt = (0..<length).map { _ in UInt64.random(in: 0..<1_000, using: &random) }
+        var prompt = (0..<length).map { _ in UInt64.random(in: 0..<1_000, using: &random) }
+        // Half of them begin as one of three others does.
+        if Bool.random(using: &random) {
+            let common = UInt64.random(in: 0..<3, using: &random)
+            let count = Int.random(in: 0...length, using: &random)
+            for index in 0..<count { prompt[index] = mixed(common &+ UInt64(index)) % 1_000 }
+        }
         var request = SimulatedRequest(prompt: prompt, maximumTokens: Int.random(in: 1...20, using: &random))
         request.sampleCount = Int.random(in: 0..<3, using: &random) == 0 ? Int.random(in: 1...4, using: &random) : 1
         request.priority = Int.random(in: -1...1, using: &random)
         request.wantsPromptLogits = Int.random(in: 0..<5, using: &random) == 0
+        request.scope = Int.random(in: 0..<4, using: &random) == 0 ? nil : UInt64.random(in: 1...2, using: &random)
         return request
     }
 }

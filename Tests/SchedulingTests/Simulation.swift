@@ -28,6 +28,17 @@ struct SimulatedRequest {
     var sampleCount = 1
     var priority = 0
     var wantsPromptLogits = false
+    /// Requests of one scope share prefixes; nil: this one shares none.
+    var scope: UInt64?
+
+    /// The names of the full blocks of `tokens`.
+    func blockHashes(of tokens: [UInt64], blockSize: Int) -> [BlockHash] {
+        guard var name = scope else { return [] }
+        return stride(from: 0, through: tokens.count - blockSize, by: blockSize).map { first in
+            for token in tokens[first..<first + blockSize] { name = mixed(name &+ mixed(token)) }
+            return BlockHash(words: [name, mixed(name), 0, 0])
+        }
+    }
 }
 
 /// The K and V of a position is a hash of everything up to it, so any mistake with a block changes what follows.
@@ -81,6 +92,9 @@ struct Simulation: ~Copyable {
     var outputs: [[Int]: [UInt64]] = [:]
     var endings: [[Int]: Int] = [:]
     var now = Instant(nanoseconds: 0)
+    /// Rows of all steps, and prompt tokens found in the prefix cache.
+    var computedCount = 0
+    var foundCount = 0
     private var cache: SimulatedCache
 
     init(_ limits: SchedulerLimits, blockOrder: [BlockID]? = nil) {
@@ -94,6 +108,7 @@ struct Simulation: ~Copyable {
         numbers.sampleCount = request.sampleCount
         numbers.priority = request.priority
         numbers.wantsPromptLogits = request.wantsPromptLogits
+        numbers.blockHashes = request.blockHashes(of: request.prompt, blockSize: scheduler.limits.blockSize)
         let handles = try scheduler.submit(numbers, at: now)
         for (sample, handle) in handles.enumerated() {
             runs[handle] = Run(
@@ -108,6 +123,7 @@ struct Simulation: ~Copyable {
         now = now.advanced(by: .milliseconds(1))
         scheduler.schedule(at: now, into: &batch)
         try scheduler.checkInvariants(of: batch)
+        foundCount += batch.prefixHitCount
         for copy in batch.blockCopies {
             cache.copy(copy)
         }
@@ -115,6 +131,7 @@ struct Simulation: ~Copyable {
         for entry in batch.entries {
             let table = scheduler.blockTable(of: entry.sequence)
             guard let run = runs[entry.sequence] else { throw Issue.unknownSequence }
+            computedCount += entry.count
             for position in entry.start..<entry.end {
                 cache.write(run.tokens[position], at: position, table: table)
             }
@@ -164,7 +181,9 @@ struct Simulation: ~Copyable {
             end(sequence)
             scheduler.finish(sequence)
         } else {
-            scheduler.extend(sequence)
+            let names = requests[run.request].blockHashes(
+                of: run.tokens + [token], blockSize: scheduler.limits.blockSize)
+            scheduler.extend(sequence, blockHash: count % scheduler.limits.blockSize == 0 ? names.last : nil)
         }
     }
 

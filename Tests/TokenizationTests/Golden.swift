@@ -82,6 +82,7 @@ enum Published {
         "gpt-2": "corpora/llama.cpp/ggml-vocab-gpt-2.gguf",
         "llama-bpe": "corpora/llama.cpp/ggml-vocab-llama-bpe.gguf",
         "llama-spm": "corpora/llama.cpp/ggml-vocab-llama-spm.gguf",
+        "phi-3": "corpora/llama.cpp/ggml-vocab-phi-3.gguf",
         "qwen2": "corpora/llama.cpp/ggml-vocab-qwen2.gguf",
         "qwen35": "corpora/llama.cpp/ggml-vocab-qwen35.gguf",
         "smollm2": "models/SmolLM2-135M-Instruct.Q4_1.gguf",

@@ -16,12 +16,14 @@ struct GoldenTests {
             try Published.tokenizer(name), name, texts: Golden.texts, lines: try Golden.lines(name))
     }
 
-    @Test("reads every kind of component of tokenizer.json as the reference does")
-    func components() throws {
-        let json = try JSONParser.parse(try Golden.bytes(of: "components.json"), limits: .file)
+    @Test(
+        "reads every kind of component of tokenizer.json, and those of families together, as the reference does",
+        arguments: [("components.json", 15), ("families.json", 5)])
+    func components(file: String, count: Int) throws {
+        let json = try JSONParser.parse(try Golden.bytes(of: file), limits: .file)
         let texts = try Golden.texts(of: try #require(json["texts"]))
         let cases = try #require(json["cases"]?.arrayValue)
-        #expect(cases.count >= 15)
+        #expect(cases.count >= count)
         for item in cases {
             let name = item["name"]?.stringValue ?? ""
             let tokenizer = try Tokenizer(tokenizerJSON: try #require(item["tokenizer"]), tokenizerConfig: nil)
@@ -34,7 +36,9 @@ struct GoldenTests {
 
     /// llama.cpp's own cases, but for texts with combining marks where the published tokenizer composes characters:
     /// llama.cpp does not.
-    @Test("agrees with llama.cpp's test cases", arguments: ["gpt-2", "llama-bpe", "llama-spm", "qwen2", "qwen35"])
+    @Test(
+        "agrees with llama.cpp's test cases",
+        arguments: ["gpt-2", "llama-bpe", "llama-spm", "phi-3", "qwen2", "qwen35"])
     func llamaCases(name: String) throws {
         let tokenizer = try Published.tokenizer(name)
         let cache = try #require(Published.files[name])

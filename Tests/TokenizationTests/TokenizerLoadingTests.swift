@@ -43,6 +43,16 @@ struct TokenizerLoadingTests {
         #expect(try Tokenizer(gguf: unprefixed).encode("axyb", addSpecialTokens: false) == [2, 0, 3])
     }
 
+    @Test("the words of Phi-4-mini end at a capital letter, those of Phi-4 do not")
+    func capitals() throws {
+        var vocabulary = GGUFVocabulary(model: "gpt2", preTokenizer: "gpt-4o", tokens: ["o", "W", "oW"])
+        vocabulary.tokenTypes = [1, 1, 1]
+        vocabulary.merges = ["o W"]
+        #expect(try Tokenizer(gguf: vocabulary).encode("oW", addSpecialTokens: false) == [0, 1])
+        vocabulary.preTokenizer = "dbrx"
+        #expect(try Tokenizer(gguf: vocabulary).encode("oW", addSpecialTokens: false) == [2])
+    }
+
     @Test("vocabularies that contradict themselves are refused")
     func lies() {
         func error(_ change: (inout GGUFVocabulary) -> Void) -> TokenizerError? {

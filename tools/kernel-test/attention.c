@@ -35,10 +35,16 @@ static double stored(int32_t type, float value) {
     return pg_bfloat_to_float((uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16));
 }
 
+/// What a query sees, and how its scores are bent.
+struct view {
+    int32_t window;
+    float softcap;
+};
+
 /// Stores the sequence in blocks of a random order, then attends `chunk` rows a call. `out` is like the queries.
 static void attend(
     const struct sequence *sequence, const struct variant *variant, int32_t type, int32_t block_size, int32_t chunk,
-    int32_t window, float *out
+    struct view view, float *out
 ) {
     const int32_t size = sequence->shape.head_size, group = sequence->shape.group_size;
     const int32_t block_count = (POSITIONS + block_size - 1) / block_size;
@@ -65,8 +71,8 @@ static void attend(
             const struct pg_attention_task task = {
                 .queries = sequence->queries + at, .out = out + at, .query_stride = sequence->row,
                 .out_stride = sequence->row, .row_count = POSITIONS - first < chunk ? POSITIONS - first : chunk,
-                .first_position = first, .kv_head = head, .group_size = group, .window = window,
-                .scale = 0.125f, .block_table = table, .part_end = INT32_MAX,
+                .first_position = first, .kv_head = head, .group_size = group, .window = view.window,
+                .scale = 0.125f, .softcap = view.softcap, .block_table = table, .part_end = INT32_MAX,
             };
             variant->kernels.attend(&cache, &task, scratch);
         }
@@ -76,11 +82,13 @@ static void attend(
     free(cache.values);
 }
 
-static void check_against_doubles(const struct sequence *sequence, int32_t type, int32_t window, const float *out) {
+static void check_against_doubles(
+    const struct sequence *sequence, int32_t type, struct view view, const float *out
+) {
     const int32_t size = sequence->shape.head_size, group = sequence->shape.group_size;
     double *mean = allocate(sizeof(double) * size);
     for (int32_t row = 0; row < POSITIONS; row++) {
-        const int32_t begin = window > 0 && row - window + 1 > 0 ? row - window + 1 : 0;
+        const int32_t begin = view.window > 0 && row - view.window + 1 > 0 ? row - view.window + 1 : 0;
         for (int32_t head = 0; head < KV_HEADS * group; head++) {
             const float *query = sequence->queries + (size_t)row * sequence->row + (size_t)head * size;
             double sum = 0, highest = -INFINITY, scores[POSITIONS];
@@ -89,6 +97,8 @@ static void check_against_doubles(const struct sequence *sequence, int32_t type,
                 scores[position] = 0;
                 for (int32_t d = 0; d < size; d++)
                     scores[position] += query[d] * stored(type, key[d]) * 0.125;
+                if (view.softcap > 0)
+                    scores[position] = view.softcap * tanh(scores[position] / view.softcap);
                 highest = fmax(highest, scores[position]);
             }
             memset(mean, 0, sizeof(double) * size);
@@ -121,7 +131,7 @@ static void keep_int8(float *values, size_t count, int32_t size) {
 }
 
 static void check_sequence(struct shape shape, int32_t type, struct random *random) {
-    static const int32_t windows[] = {0, 1, 5, 40};
+    static const struct view views[] = {{0, 0}, {1, 0}, {5, 2}, {40, 0}, {0, 2}};
     static const int32_t block_sizes[] = {8, 16, 32}, chunks[] = {1, 3, PG_ATTENTION_ROWS};
     int count;
     const struct variant *all = variants(&count);
@@ -135,8 +145,8 @@ static void check_sequence(struct shape shape, int32_t type, struct random *rand
     random_floats(random, sequence.values, kv_count, 4);
     float *kept_keys = allocate(sizeof(float) * kv_count), *kept_values = allocate(sizeof(float) * kv_count);
     float *expected = allocate(sizeof(float) * query_count), *out = allocate(sizeof(float) * query_count);
-    for (int w = 0; w < 4; w++) {
-        attend(&sequence, &all[0], type, 32, 1, windows[w], expected);
+    for (int w = 0; w < 5; w++) {
+        attend(&sequence, &all[0], type, 32, 1, views[w], expected);
         digest(expected, sizeof(float) * query_count);
         struct sequence kept = sequence;
         if (type == PG_CACHE_INT8) {
@@ -145,15 +155,15 @@ static void check_sequence(struct shape shape, int32_t type, struct random *rand
             keep_int8(kept.keys, kv_count / shape.head_size, shape.head_size);
             keep_int8(kept.values, kv_count / shape.head_size, shape.head_size);
         }
-        check_against_doubles(&kept, type == PG_CACHE_INT8 ? PG_CACHE_F32 : type, windows[w], expected);
+        check_against_doubles(&kept, type == PG_CACHE_INT8 ? PG_CACHE_F32 : type, views[w], expected);
         for (int v = 0; v < count; v++) {
             // Every block size with every chunk, over the windows.
             for (int b = 0; b < 3; b++) {
                 const int32_t chunk = chunks[(b + w) % 3];
                 memset(out, 0x55, sizeof(float) * query_count);
-                attend(&sequence, &all[v], type, block_sizes[b], chunk, windows[w], out);
-                check_bytes(out, expected, sizeof(float) * query_count, "%s: blocks of %d, %d rows a call, window %d",
-                            all[v].name, block_sizes[b], chunk, windows[w]);
+                attend(&sequence, &all[v], type, block_sizes[b], chunk, views[w], out);
+                check_bytes(out, expected, sizeof(float) * query_count, "%s: blocks of %d, %d rows a call, view %d",
+                            all[v].name, block_sizes[b], chunk, w);
             }
         }
     }

@@ -142,19 +142,31 @@ static void check_gate_and_add(void) {
     for (size_t i = 0; i < 4 * 3; i++) {
         static const int32_t sizes[] = {8, 24, SIZE};
         const int32_t size = sizes[i % 3];
-        float gate[SIZE], up[SIZE], gated[SIZE], added[SIZE], out[SIZE];
+        float gate[SIZE], up[SIZE], gated[SIZE], gelu[SIZE], added[SIZE], scaled[SIZE], out[SIZE];
         random_floats(&random, gate, SIZE, factors[i / 3]);
         random_floats(&random, up, SIZE, 2);
         memcpy(gated, gate, sizeof gate);
+        memcpy(gelu, gate, sizeof gate);
         memcpy(added, gate, sizeof gate);
+        memcpy(scaled, gate, sizeof gate);
         pg_gate_silu_portable(gated, up, size);
+        pg_gate_gelu_portable(gelu, up, size);
         pg_add_portable(up, size, added);
+        pg_add_scaled_portable(up, 0.3f, size, scaled);
         digest(gated, sizeof gated);
+        digest(gelu, sizeof gelu);
         digest(added, sizeof added);
+        digest(scaled, sizeof scaled);
         for (int32_t k = 0; k < SIZE; k++) {
             const double value = k < size ? gate[k] / (1 + exp(-(double)gate[k])) * up[k] : gate[k];
             check(fabs(gated[k] - value) <= 1e-6 * fabs(value) + 1e-34, "silu of %g: %g, not %g", gate[k], gated[k],
                   value);
+            const double x = gate[k], inner = 0.7978845608028654 * (x + 0.044715 * x * x * x);
+            const double smooth = k < size ? 0.5 * x * (1 + tanh(inner)) * up[k] : x;
+            // Next to −5 the tangent's difference from −1 is all that is left.
+            check(fabs(gelu[k] - smooth) <= 3e-6 * fabs(smooth) + 2e-7 * fabs(x), "gelu of %g: %g, not %g", gate[k],
+                  gelu[k], smooth);
+            check(scaled[k] == (k < size ? fmaf(up[k], 0.3f, gate[k]) : gate[k]), "scaled addition");
             check(added[k] == (k < size ? gate[k] + up[k] : gate[k]), "addition");
         }
         for (int v = 0; v < count; v++) {
@@ -164,6 +176,12 @@ static void check_gate_and_add(void) {
             memcpy(out, gate, sizeof out);
             all[v].kernels.add(up, size, out);
             check_bytes(out, added, sizeof out, "%s: addition, size %d", all[v].name, size);
+            memcpy(out, gate, sizeof out);
+            all[v].kernels.gate_gelu(out, up, size);
+            check_bytes(out, gelu, sizeof out, "%s: gelu, size %d", all[v].name, size);
+            memcpy(out, gate, sizeof out);
+            all[v].kernels.add_scaled(up, 0.3f, size, out);
+            check_bytes(out, scaled, sizeof out, "%s: scaled addition, size %d", all[v].name, size);
         }
     }
     end_group();

@@ -115,6 +115,30 @@ static void check_exponentials(const struct variant *all, int count, const float
     }
 }
 
+static void check_softcap(const struct variant *all, int count, const float *values, int32_t size) {
+    static const float caps[] = {30, 2.5f};
+    for (int c = 0; c < 2; c++) {
+        float expected[MOST + 1], out[MOST + 1];
+        memcpy(expected, values, sizeof(float) * size);
+        pg_softcap_portable(expected, size, caps[c]);
+        digest(expected, sizeof(float) * size);
+        for (int32_t i = 0; i < size; i++) {
+            const double value = caps[c] * tanh((double)values[i] / caps[c]);
+            check(isnan(values[i]) ? isnan(expected[i]) : fabs(expected[i] - value) <= 3e-7 * caps[c],
+                  "cap of %g: %g, not %g", values[i], expected[i], value);
+        }
+        for (int v = 0; v < count; v++) {
+            memset(out, 0x55, sizeof out);
+            memcpy(out, values, sizeof(float) * size);
+            all[v].kernels.softcap(out, size, caps[c]);
+            check_bytes(out, expected, sizeof(float) * size, "%s: cap of %d", all[v].name, size);
+            uint32_t guard;
+            memcpy(&guard, &out[size], 4);
+            check(guard == 0x55555555, "%s: the cap writes behind its end", all[v].name);
+        }
+    }
+}
+
 void check_vector(void) {
     int count;
     const struct variant *all = variants(&count);
@@ -140,6 +164,14 @@ void check_vector(void) {
             if (kind == 2)
                 values[sizes[i] / 2] = 50; // not all of them −inf
             check_exponentials(all, count, values, sizes[i]);
+        }
+    }
+    end_group();
+    begin_group("vector: soft cap");
+    for (int kind = 0; kind < 5; kind++) {
+        for (size_t i = 0; i < SIZE_COUNT; i++) {
+            make_values(&random, kind, sizes[i], values);
+            check_softcap(all, count, values, sizes[i]);
         }
     }
     end_group();

@@ -42,6 +42,7 @@ struct pg_attention_task {
     int32_t group_size;
     int32_t window; // how many of the last positions are seen, itself included; 0: all
     float scale;
+    float softcap; // scores beyond it are bent: softcap × tanh(score / softcap); 0: none
     const int32_t *block_table;
     int32_t first_part; // the parts to take: all, or one of them if `partials` is set
     int32_t part_end;   // past the last; parts beyond the last position are empty
@@ -54,8 +55,8 @@ size_t pg_attention_scratch(int32_t group_size, int32_t head_size);
 /// Floats of one part's result for one query: the weighted sum of the values, the highest score, the sum of weights.
 #define PG_ATTENTION_PARTIAL(head_size) ((size_t)(head_size) + 2)
 
-/// out[row, head] = softmax(queries · keys × scale) · values. The order of summation for a row depends on its position
-/// alone: not on the other rows, the block size or the blocks' places.
+/// out[row, head] = softmax(softcap(queries · keys × scale)) · values. The order of summation for a row depends on its
+/// position alone: not on the other rows, the block size or the blocks' places.
 typedef void pg_attend_function(
     const struct pg_cache *cache, const struct pg_attention_task *task, float *scratch);
 

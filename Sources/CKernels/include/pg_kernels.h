@@ -13,6 +13,8 @@ struct pg_kernels {
     pg_quantize_row_function *_Nonnull quantize_row;
     pg_rotate_function *_Nonnull rotate;
     pg_gate_silu_function *_Nonnull gate_silu;
+    pg_gate_gelu_function *_Nonnull gate_gelu;
+    pg_add_scaled_function *_Nonnull add_scaled;
     pg_add_function *_Nonnull add;
     pg_attend_function *_Nonnull attend;
     pg_merge_parts_function *_Nonnull merge_parts;
@@ -21,6 +23,7 @@ struct pg_kernels {
     pg_block_maxima_function *_Nonnull block_maxima;
     pg_exp_sum_function *_Nonnull exp_sum;
     pg_exp_function *_Nonnull exp;
+    pg_softcap_function *_Nonnull softcap;
     pg_count_function *_Nonnull count;
     pg_collect_function *_Nonnull collect;
 };

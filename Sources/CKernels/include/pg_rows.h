@@ -23,6 +23,12 @@ typedef void pg_rotate_function(
 /// gate[i] = silu(gate[i]) × up[i], shape [size]; size is a multiple of 8.
 typedef void pg_gate_silu_function(float *gate, const float *up, int32_t size);
 
+/// gate[i] = gelu(gate[i]) × up[i] likewise, where gelu(x) = x / 2 × (1 + tanh(√(2/π) (x + 0.044715 x³))).
+typedef void pg_gate_gelu_function(float *gate, const float *up, int32_t size);
+
+/// out[i] += in[i] × factor, rounded once, shape [size]; size is a multiple of 8.
+typedef void pg_add_scaled_function(const float *in, float factor, int32_t size, float *out);
+
 /// out[i] += in[i], shape [size]; size is a multiple of 8.
 typedef void pg_add_function(const float *in, int32_t size, float *out);
 
@@ -30,23 +36,31 @@ pg_rms_norm_function pg_rms_norm_portable;
 pg_quantize_row_function pg_quantize_row_portable;
 pg_rotate_function pg_rotate_portable;
 pg_gate_silu_function pg_gate_silu_portable;
+pg_gate_gelu_function pg_gate_gelu_portable;
+pg_add_scaled_function pg_add_scaled_portable;
 pg_add_function pg_add_portable;
 #if defined(__x86_64__)
 pg_rms_norm_function pg_rms_norm_avx2;
 pg_quantize_row_function pg_quantize_row_avx2;
 pg_rotate_function pg_rotate_avx2;
 pg_gate_silu_function pg_gate_silu_avx2;
+pg_gate_gelu_function pg_gate_gelu_avx2;
+pg_add_scaled_function pg_add_scaled_avx2;
 pg_add_function pg_add_avx2;
 pg_rms_norm_function pg_rms_norm_avx512;
 pg_quantize_row_function pg_quantize_row_avx512;
 pg_rotate_function pg_rotate_avx512;
 pg_gate_silu_function pg_gate_silu_avx512;
+pg_gate_gelu_function pg_gate_gelu_avx512;
+pg_add_scaled_function pg_add_scaled_avx512;
 pg_add_function pg_add_avx512;
 #elif defined(__aarch64__)
 pg_rms_norm_function pg_rms_norm_neon;
 pg_quantize_row_function pg_quantize_row_neon;
 pg_rotate_function pg_rotate_neon;
 pg_gate_silu_function pg_gate_silu_neon;
+pg_gate_gelu_function pg_gate_gelu_neon;
+pg_add_scaled_function pg_add_scaled_neon;
 pg_add_function pg_add_neon;
 #endif
 

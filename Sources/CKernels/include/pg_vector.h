@@ -24,6 +24,9 @@ typedef float pg_exp_sum_function(const float *values, int32_t size, float shift
 /// out[i] = exp((values[i] − shift) × scale), as pg_exp_sum computes its terms; `out` may be `values`.
 typedef void pg_exp_function(const float *values, int32_t size, float shift, float scale, float *out);
 
+/// values[i] = cap × tanh(values[i] / cap), in place; cap is above 0.
+typedef void pg_softcap_function(float *values, int32_t size, float cap);
+
 /// How many values are at least `threshold`.
 typedef int32_t pg_count_function(const float *values, int32_t size, float threshold);
 
@@ -35,6 +38,7 @@ pg_argmax_function pg_argmax_portable;
 pg_block_maxima_function pg_block_maxima_portable;
 pg_exp_sum_function pg_exp_sum_portable;
 pg_exp_function pg_exp_portable;
+pg_softcap_function pg_softcap_portable;
 pg_count_function pg_count_portable;
 pg_collect_function pg_collect_portable;
 #if defined(__x86_64__)
@@ -42,12 +46,14 @@ pg_argmax_function pg_argmax_avx2;
 pg_block_maxima_function pg_block_maxima_avx2;
 pg_exp_sum_function pg_exp_sum_avx2;
 pg_exp_function pg_exp_avx2;
+pg_softcap_function pg_softcap_avx2;
 pg_count_function pg_count_avx2;
 pg_collect_function pg_collect_avx2;
 pg_argmax_function pg_argmax_avx512;
 pg_block_maxima_function pg_block_maxima_avx512;
 pg_exp_sum_function pg_exp_sum_avx512;
 pg_exp_function pg_exp_avx512;
+pg_softcap_function pg_softcap_avx512;
 pg_count_function pg_count_avx512;
 pg_collect_function pg_collect_avx512;
 #elif defined(__aarch64__)
@@ -55,6 +61,7 @@ pg_argmax_function pg_argmax_neon;
 pg_block_maxima_function pg_block_maxima_neon;
 pg_exp_sum_function pg_exp_sum_neon;
 pg_exp_function pg_exp_neon;
+pg_softcap_function pg_softcap_neon;
 pg_count_function pg_count_neon;
 pg_collect_function pg_collect_neon;
 #endif
