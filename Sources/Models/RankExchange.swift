@@ -55,7 +55,7 @@ public struct RankMemory {
     }
 }
 
-/// The meeting of ranks in the middle of a forward pass. All workers of all ranks make the same calls in the same order.
+/// The meeting of ranks in the middle of a forward pass. All workers of all ranks make the same calls in one order.
 ///
 /// Values are passed on as they are, and nothing is summed: the result cannot depend on who came first.
 public protocol RankExchange: AnyObject {

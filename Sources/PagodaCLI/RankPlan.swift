@@ -65,8 +65,8 @@ struct RankPlan {
         guard count > 1 else { return nil }
         if let transport = processes?.transport {
             return """
-                tensor parallel: rank \(transport.rank) of \(count) processes (\(transport.localCount) on this machine), \
-                \(threadCount) threads
+                tensor parallel: rank \(transport.rank) of \(count) processes (\(transport.localCount) on this \
+                machine), \(threadCount) threads
                 """
         }
         let nodes = MemoryNode.all()
