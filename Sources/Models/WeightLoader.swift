@@ -24,7 +24,7 @@ struct WeightLoader {
 
     // MARK: - Matrices, of which the shard's rows are read
 
-    /// Rows of a tensor that become rows of a packed matrix. They are the checkpoint's; a shard takes its share of them.
+    /// Rows of a tensor that become rows of a packed matrix: the checkpoint's, of which a shard takes its share.
     struct RowRange {
         let role: TensorRole
         let count: Int
