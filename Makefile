@@ -9,7 +9,10 @@ CACHE := $(or $(PAGODA_CACHE),$(HOME)/.cache/pagoda)
 # Suites that load real models keep both cores busy; tests of deadlines run without them.
 HEAVY := 'EndToEndTests|ReferenceModeTests'
 
-.PHONY: help build serve test test-arm bench bench-peers format lint
+# A build of its own: the ordinary one links no MPI.
+MPI_BUILD := .build-mpi
+
+.PHONY: help build build-mpi serve test test-arm test-mpi bench bench-peers format lint
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -17,6 +20,11 @@ help: ## Print this list
 build: ## Build the release binary, .build/release/pagoda
 	tools/static-libraries.sh
 	$(SWIFT) build -c release --product pagoda
+
+build-mpi: ## Build the binary with MPI, .build-mpi/release/pagoda, for mpirun (installs Debian's Open MPI)
+	tools/open-mpi.sh
+	tools/static-libraries.sh
+	$(SWIFT) build -c release --scratch-path $(MPI_BUILD) --traits MPI --product pagoda
 
 serve: build ## Serve a model on port 8000 (MODEL=path for another, PORT=n)
 	$(BINARY) serve "$(MODEL)" --port $(PORT)
@@ -34,6 +42,10 @@ test: ## Fetch what the tests need, build and run them all
 
 test-arm: ## Test the C kernels here and, emulated, on Arm
 	tools/stage.sh "kernels on Arm" tools/test-arm.sh
+
+test-mpi: build-mpi ## Test tensor parallelism over processes: tokens of 20 prompts, lost ranks
+	tools/stage.sh "MPI" python3 tools/test-mpi.py $(MPI_BUILD)/release/pagoda \
+		"$$(tools/fetch-model.sh)" "$$(tools/fetch-model.sh qwen-0.5b)"
 
 bench: build ## Measure decode and prefill beside the machine's limits
 	tools/bench-peers.sh --alone "$(MODEL)"

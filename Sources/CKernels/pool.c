@@ -7,7 +7,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "pg_affinity.h"
 #include "pg_cpu.h"
 
 #define CACHE_LINE 64
@@ -36,6 +38,11 @@ struct pg_pool {
     int32_t count;
     struct taken *taken; // [count]
     pthread_t *threads;
+    int32_t is_bound; // to `cpus`
+    uint64_t cpus[PG_CPU_WORDS];
+    int32_t has_caller; // `caller` is bound, and could run on `caller_cpus` before
+    pthread_t caller;
+    uint64_t caller_cpus[PG_CPU_WORDS];
 };
 
 struct start {
@@ -102,6 +109,9 @@ static void *worker_main(void *argument) {
     char name[16];
     snprintf(name, sizeof name, "worker-%d", start.worker);
     pg_name_thread(name);
+    // Where it can't be bound it is slower, no more.
+    if (pool->is_bound)
+        pg_bind_thread(pool->cpus);
     for (uint32_t job_number = 0;; job_number++) {
         wait_for_change(pool, &pool->job_number, job_number);
         if (atomic_load(&pool->stopping.value))
@@ -117,7 +127,7 @@ static void free_pool(struct pg_pool *pool) {
     free(pool);
 }
 
-struct pg_pool *pg_pool_create(int32_t count) {
+struct pg_pool *pg_pool_create(int32_t count, const uint64_t *cpus) {
     struct pg_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
     if (!pool)
         return 0;
@@ -125,7 +135,10 @@ struct pg_pool *pg_pool_create(int32_t count) {
         .count = 1,
         .taken = aligned_alloc(CACHE_LINE, (size_t)count * sizeof(struct taken)),
         .threads = calloc((size_t)count, sizeof(pthread_t)),
+        .is_bound = cpus != 0,
     };
+    if (cpus)
+        memcpy(pool->cpus, cpus, sizeof pool->cpus);
     if (!pool->threads || !pool->taken) {
         free_pool(pool);
         return 0;
@@ -151,7 +164,23 @@ void pg_pool_destroy(struct pg_pool *pool) {
     free_pool(pool);
 }
 
+static void bind_caller(struct pg_pool *pool) {
+    const pthread_t self = pthread_self();
+    if (pool->has_caller && pthread_equal(pool->caller, self))
+        return;
+    pool->has_caller = pg_thread_cpus(pool->caller_cpus) && pg_bind_thread(pool->cpus);
+    pool->caller = self;
+}
+
+void pg_pool_release_caller(struct pg_pool *pool) {
+    if (pool->has_caller && pthread_equal(pool->caller, pthread_self()))
+        pg_bind_thread(pool->caller_cpus);
+    pool->has_caller = 0;
+}
+
 void pg_pool_run(struct pg_pool *pool, pg_job_function *job, void *context) {
+    if (pool->is_bound)
+        bind_caller(pool);
     pool->job = job;
     pool->context = context;
     forget_tiles(pool);

@@ -55,4 +55,15 @@ public struct FloatMatrix: @unchecked Sendable {
         precondition(columnCount == other.columnCount, "rows of different lengths")
         other.row(destination).update(from: row(index), count: columnCount)
     }
+
+    /// Copies some columns of a row to where they stand in the same row of `other`, of the same width.
+    public func copyColumns(_ columns: Range<Int>, ofRow index: Int, to other: FloatMatrix) {
+        precondition(
+            columnCount == other.columnCount && columns.lowerBound >= 0 && columns.upperBound <= columnCount,
+            "columns out of range")
+        (other.row(index) + columns.lowerBound).update(from: row(index) + columns.lowerBound, count: columns.count)
+    }
+
+    /// Calls `body` with the elements, row by row, for libraries that pass them on.
+    public func withElements<Result>(_ body: (UnsafeMutablePointer<Float>) -> Result) -> Result { body(base) }
 }

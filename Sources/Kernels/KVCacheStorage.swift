@@ -134,6 +134,8 @@ public struct KVCacheStorage: @unchecked Sendable {
         /// Shape [rows, at least headCount × headSize], heads from column 0 on.
         let queries: FloatMatrix
         let out: ActivationRows
+        /// Where in `out` the first head goes.
+        let firstOutColumn: Int
         /// Whether to make the 8-bit form of `out`, too; then the heads that share a KV head are a multiple of 32 wide.
         let quantizes: Bool
         /// Query heads that share a KV head.
@@ -149,11 +151,12 @@ public struct KVCacheStorage: @unchecked Sendable {
         let partials: FloatMatrix
 
         public init(
-            queries: FloatMatrix, out: ActivationRows, quantizes: Bool, groupSize: Int, window: Int, scale: Float,
-            softcap: Float = 0, scratch: FloatMatrix, partials: FloatMatrix
+            queries: FloatMatrix, out: ActivationRows, firstOutColumn: Int = 0, quantizes: Bool, groupSize: Int,
+            window: Int, scale: Float, softcap: Float = 0, scratch: FloatMatrix, partials: FloatMatrix
         ) {
             self.queries = queries
             self.out = out
+            self.firstOutColumn = firstOutColumn
             self.quantizes = quantizes
             self.groupSize = groupSize
             self.window = window
@@ -186,7 +189,8 @@ public struct KVCacheStorage: @unchecked Sendable {
 
     private func quantizeOutput(of task: AttentionTask, _ operands: AttentionOperands, _ kernels: KernelSet) {
         guard operands.quantizes else { return }
-        let width = operands.groupSize * shape.headSize, first = Int(task.keyValueHead) * width
+        let width = operands.groupSize * shape.headSize
+        let first = operands.firstOutColumn + Int(task.keyValueHead) * width
         for row in 0..<Int(task.rowCount) {
             operands.out.quantize(row: Int(task.firstRow) + row, columns: first..<first + width, kernels)
         }
@@ -208,9 +212,11 @@ public struct KVCacheStorage: @unchecked Sendable {
         precondition(task.rowCount > 0 && Int(task.rowCount) <= AttentionTask.maximumRows, "task out of range")
         precondition(Int(task.firstRow) + Int(task.rowCount) <= min(queries.rowCount, out.rowCount), "no such rows")
         precondition(partials.columnCount == shape.headSize + 2, "partial results of another size")
-        let column = Int(task.keyValueHead) * operands.groupSize * shape.headSize
+        let width = operands.groupSize * shape.headSize, column = Int(task.keyValueHead) * width
+        let outColumn = operands.firstOutColumn + column
+        precondition(outColumn >= 0 && outColumn + width <= out.columnCount, "heads out of range")
         return pg_attention_task(
-            queries: queries.row(Int(task.firstRow)) + column, out: out.row(Int(task.firstRow)) + column,
+            queries: queries.row(Int(task.firstRow)) + column, out: out.row(Int(task.firstRow)) + outColumn,
             query_stride: queries.columnCount, out_stride: out.columnCount, row_count: task.rowCount,
             first_position: task.firstPosition, kv_head: task.keyValueHead, group_size: Int32(operands.groupSize),
             window: Int32(operands.window), scale: operands.scale, softcap: operands.softcap, block_table: nil,

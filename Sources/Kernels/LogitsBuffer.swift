@@ -40,4 +40,9 @@ public final class LogitsBuffer {
         precondition(index >= 0 && index < rowCapacity, "logits row out of range")
         return UnsafeMutableBufferPointer(rebasing: storage[index * vocabularySize..<(index + 1) * vocabularySize])
     }
+
+    /// All rows, for executors; valid while this buffer lives. Nil: there are none.
+    public var matrix: FloatMatrix? {
+        storage.baseAddress.map { FloatMatrix(base: $0, rowCount: rowCapacity, columnCount: vocabularySize) }
+    }
 }

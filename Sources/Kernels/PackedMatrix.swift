@@ -112,30 +112,31 @@ public struct PackedMatrix: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - tokenCount: How many rows of `activations` to take, from the first on.
-    ///   - out: Shape [at least tokenCount, at least rowCount].
+    ///   - out: Shape [at least tokenCount, at least firstColumn + rowCount].
+    ///   - firstColumn: Where in `out` the results of the first row go.
     ///   - accumulate: Add to what `out` holds, as residual connections do.
     public func multiply(
-        _ activations: ActivationRows, tokenCount: Int, into out: FloatMatrix, accumulate: Bool = false,
-        _ kernels: KernelSet, _ worker: Worker, workerCount: Int
+        _ activations: ActivationRows, tokenCount: Int, into out: FloatMatrix, firstColumn: Int = 0,
+        accumulate: Bool = false, _ kernels: KernelSet, _ worker: Worker, workerCount: Int
     ) {
-        precondition(tokenCount <= out.rowCount && rowCount <= out.columnCount, "product out of range")
+        precondition(
+            tokenCount <= out.rowCount && firstColumn >= 0 && firstColumn + rowCount <= out.columnCount,
+            "product out of range")
         let target = Product(
-            activations, tokenCount: tokenCount, into: out.row(0), stride: out.columnCount, accumulate: accumulate,
-            kernels)
+            activations, tokenCount: tokenCount, into: out.row(0) + firstColumn, stride: out.columnCount,
+            accumulate: accumulate, kernels)
         multiply(target, worker, workerCount: workerCount)
     }
 
     /// The same into a buffer of logits: row i of the activations gives row i of the logits.
     public func multiply(
-        _ activations: ActivationRows, tokenCount: Int, into out: LogitsBuffer,
+        _ activations: ActivationRows, tokenCount: Int, into out: LogitsBuffer, firstColumn: Int = 0,
         _ kernels: KernelSet, _ worker: Worker, workerCount: Int
     ) {
-        guard tokenCount > 0, let base = out.rowElements(tokenCount - 1).baseAddress else { return }
-        precondition(rowCount <= out.vocabularySize, "product out of range")
-        let target = Product(
-            activations, tokenCount: tokenCount, into: base - (tokenCount - 1) * out.vocabularySize,
-            stride: out.vocabularySize, accumulate: false, kernels)
-        multiply(target, worker, workerCount: workerCount)
+        guard tokenCount > 0, let matrix = out.matrix else { return }
+        multiply(
+            activations, tokenCount: tokenCount, into: matrix, firstColumn: firstColumn, kernels, worker,
+            workerCount: workerCount)
     }
 
     private func multiply(_ product: Product, _ worker: Worker, workerCount: Int) {
@@ -162,32 +163,38 @@ public struct PackedMatrix: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - gate, up: Shape [width, columns of `activations`], each of one part.
-    ///   - gated: Shape [at least tokenCount, width].
-    ///   - quantizes: Whether to make the 8-bit form of `gated`, too; then its width is a multiple of 32.
-    ///   - scratch: Shape [at least tokenCount, width].
+    ///   - gated: Shape [at least tokenCount, at least firstColumn + width].
+    ///   - firstColumn: Where in `gated` the results of the first row go.
+    ///   - quantizes: Whether to make the 8-bit form of `gated`, too; then it is all from column 0 on, and its width is
+    ///     a multiple of 32.
+    ///   - scratch: Of the shape of `gated`.
     public static func multiplyGated(
         gate: PackedMatrix, up: PackedMatrix, _ activations: ActivationRows, tokenCount: Int,
-        into gated: ActivationRows, _ activation: GateActivation, quantizes: Bool, scratch: FloatMatrix,
-        _ kernels: KernelSet, _ worker: Worker, workerCount: Int
+        into gated: ActivationRows, firstColumn: Int = 0, _ activation: GateActivation, quantizes: Bool,
+        scratch: FloatMatrix, _ kernels: KernelSet, _ worker: Worker, workerCount: Int
     ) {
-        let width = gate.rowCount
+        let width = gate.rowCount, stride = gated.columnCount
         precondition(
-            up.rowCount == width && gated.columnCount == width && scratch.columnCount == width
+            up.rowCount == width && firstColumn >= 0 && firstColumn + width <= stride && scratch.columnCount == stride
                 && tokenCount <= min(gated.rowCount, scratch.rowCount) && activations.columnCount == gate.columnCount
                 && activations.columnCount == up.columnCount, "gated product out of range")
         precondition(gate.parts.count == 1 && up.parts.count == 1, "gated product of several parts")
         let gatePart = gate.part(0), upPart = up.part(0), panelCount = gatePart.panelCount
+        precondition(!quantizes || firstColumn == 0, "groups of 32 that begin elsewhere")
         let gateProduct = Product(
-            activations, tokenCount: tokenCount, into: gated.values.row(0), stride: width, accumulate: false, kernels)
+            activations, tokenCount: tokenCount, into: gated.values.row(0) + firstColumn, stride: stride,
+            accumulate: false, kernels)
         let upProduct = Product(
-            activations, tokenCount: tokenCount, into: scratch.row(0), stride: width, accumulate: false, kernels)
+            activations, tokenCount: tokenCount, into: scratch.row(0) + firstColumn, stride: stride,
+            accumulate: false, kernels)
         // Two panels have the 32 rows that share a scale once they are quantised.
         let tiling = Tiling(panelCount: panelCount, multiple: 2, tokenCount: tokenCount, workerCount: workerCount)
         worker.stage(tiles: tiling.count(panelCount: panelCount)) { tile in
             let (panels, tokens) = tiling.tile(tile, panelCount: panelCount)
             gateProduct.compute(gatePart, panels, tokens)
             upProduct.compute(upPart, panels, tokens)
-            let columns = panels.lowerBound * panelRows..<min(width, panels.upperBound * panelRows)
+            let last = firstColumn + min(width, panels.upperBound * panelRows)
+            let columns = firstColumn + panels.lowerBound * panelRows..<last
             for row in tokens {
                 kernels.gate(gated.values, up: scratch, row: row, columns: columns, activation)
                 if quantizes { gated.quantize(row: row, columns: columns, kernels) }

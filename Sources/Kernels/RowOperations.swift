@@ -53,10 +53,12 @@ extension KernelSet {
         function(gate.row(row) + columns.lowerBound, up.row(row) + columns.lowerBound, Int32(columns.count))
     }
 
-    /// matrix[row] += bias, shape [1, columns].
-    public func add(_ bias: FloatMatrix, to matrix: FloatMatrix, row: Int) {
-        precondition(bias.columnCount <= matrix.columnCount && bias.columnCount % 8 == 0, "bias of another size")
-        functions.add(bias.row(0), Int32(bias.columnCount), matrix.row(row))
+    /// matrix[row] += bias, shape [1, columns], from `firstColumn` on.
+    public func add(_ bias: FloatMatrix, to matrix: FloatMatrix, row: Int, firstColumn: Int = 0) {
+        precondition(
+            firstColumn >= 0 && firstColumn + bias.columnCount <= matrix.columnCount && bias.columnCount % 8 == 0,
+            "bias of another size")
+        functions.add(bias.row(0), Int32(bias.columnCount), matrix.row(row) + firstColumn)
     }
 
     /// matrix[row] += other[otherRow] × factor.

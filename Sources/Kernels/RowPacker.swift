@@ -12,7 +12,7 @@ final class RowPacker: @unchecked Sendable {
     private let columnCount: Int
     /// Of a stored source.
     private let storedRows: [PackedMatrix.RowSource]
-    /// Of a coded one, up to a whole panel: rows beyond the last one are zeros.
+    /// Of a coded one, the rows that are wanted, up to a whole panel: those beyond the last one are zeros.
     private let codeRows: UnsafeMutableBufferPointer<pg_code_row>
     private let integers: UnsafeMutableBufferPointer<pg_integers>
     private let scales: UnsafeMutableBufferPointer<Float>
@@ -36,7 +36,7 @@ final class RowPacker: @unchecked Sendable {
         }
         precondition(matrix.columnCount == columnCount, "a source of other columns")
         storedRows = []
-        rowCount = matrix.rowCount
+        rowCount = matrix.rows.count
         integers = Self.copy([matrix.codes.integers])
         scales = Self.copy(matrix.scales)
         zeroPoints = Self.copy(matrix.zeroPoints)
@@ -44,12 +44,15 @@ final class RowPacker: @unchecked Sendable {
         let panelRows = PackedMatrix.panelRows
         codeRows = .allocate(capacity: (rowCount + panelRows - 1) / panelRows * panelRows)
         codeRows.initialize(repeating: pg_code_row())
-        for row in 0..<rowCount {
-            let source = matrix.rows.lowerBound + row, offset = source * matrix.groupCount
-            codeRows[row] = pg_code_row(
-                codes: UnsafePointer(integers.baseAddress), row: Int32(source), groups: groups.baseAddress,
-                scales: scales.baseAddress.map { $0 + offset }, zeros: zeroPoints.baseAddress.map { $0 + offset })
-        }
+        for row in 0..<rowCount { codeRows[row] = codeRow(matrix.rows.lowerBound + row, of: matrix) }
+    }
+
+    /// A row of the codes, as C sees it.
+    private func codeRow(_ row: Int, of matrix: CodedMatrix) -> pg_code_row {
+        let offset = row * matrix.groupCount
+        return pg_code_row(
+            codes: UnsafePointer(integers.baseAddress), row: Int32(row), groups: groups.baseAddress,
+            scales: scales.baseAddress.map { $0 + offset }, zeros: zeroPoints.baseAddress.map { $0 + offset })
     }
 
     deinit {
@@ -83,22 +86,23 @@ final class RowPacker: @unchecked Sendable {
             } else if grouping.width == 16 {
                 form = PG_FORM_Q8M_G16
             } else {
-                form = exceedsEightBits(pool: pool) ? PG_FORM_Q8M_G32 : PG_FORM_Q8_G32
+                form = exceedsEightBits(matrix, pool: pool) ? PG_FORM_Q8M_G32 : PG_FORM_Q8_G32
             }
         }
         return Int32(form.rawValue)
     }
 
-    /// Whether some code less its zero point is outside −127…127.
-    private func exceedsEightBits(pool: WorkerPool) -> Bool {
+    /// Whether some code less its zero point is outside −127…127, in any of the rows, wanted or not.
+    private func exceedsEightBits(_ matrix: CodedMatrix, pool: WorkerPool) -> Bool {
+        let rowCount = matrix.codes.rowCount
         let found = UnsafeMutableBufferPointer<Bool>.allocate(capacity: rowCount)
         defer { found.deallocate() }
         found.initialize(repeating: false)
         pool.run { worker in
-            worker.stage(tiles: self.rowCount) { row in
+            worker.stage(tiles: rowCount) { row in
                 withUnsafeTemporaryAllocation(of: UInt8.self, capacity: self.columnCount) { scratch in
-                    found[row] =
-                        pg_exceeds_8bit(&self.codeRows[row], Int32(self.columnCount), scratch.baseAddress) != 0
+                    var codeRow = self.codeRow(row, of: matrix)
+                    found[row] = pg_exceeds_8bit(&codeRow, Int32(self.columnCount), scratch.baseAddress) != 0
                 }
             }
         }

@@ -7,17 +7,33 @@ public final class WorkerPool {
     public let workerCount: Int
     private let pool: OpaquePointer
 
-    public init(workerCount: Int) throws(KernelError) {
+    /// - Parameter cpus: Those that the threads, and callers of `run`, are bound to; nil leaves them to the system.
+    public init(workerCount: Int, cpus: CPUSet? = nil) throws(KernelError) {
         let count = max(1, workerCount)
-        guard let count32 = Int32(exactly: count), let pool = pg_pool_create(count32) else {
+        guard let count32 = Int32(exactly: count), let pool = Self.create(count32, cpus) else {
             throw .noThreads(count: count)
         }
         self.pool = pool
         self.workerCount = count
     }
 
+    private static func create(_ count: Int32, _ cpus: CPUSet?) -> OpaquePointer? {
+        guard let cpus else { return pg_pool_create(count, nil) }
+        return cpus.words.withUnsafeBufferPointer { pg_pool_create(count, $0.baseAddress) }
+    }
+
     deinit {
         pg_pool_destroy(pool)
+    }
+
+    /// Lets the calling thread, if it was the last to call `run`, run where it could before.
+    public func releaseCaller() {
+        pg_pool_release_caller(pool)
+    }
+
+    /// Within a job of this pool: waits until every worker is here.
+    public func meet() {
+        pg_pool_barrier(pool)
     }
 
     /// Runs `body` on every worker at once and returns when all are done.
@@ -47,6 +63,11 @@ public final class WorkerPool {
 public struct Worker {
     public let index: Int
     let pool: OpaquePointer
+
+    /// Waits until every worker is here.
+    public func meetOthers() {
+        pg_pool_barrier(pool)
+    }
 
     /// Calls `body` for each tile, and waits until all are done. Each worker starts with a range of its own; one that
     /// is done helps the others.

@@ -18,12 +18,14 @@ extension Decoder {
 
     /// gated = activation(gate × normed) × (up × normed), as `down` reads it.
     private func gate(_ matrices: GatedMatrices, into buffers: GatedBuffers, rows: Int, _ worker: Worker) {
-        let down = matrices.down
+        let down = matrices.down, quantizes = down.usesQuantizedActivations
+        let isEachTiles = share.isWhole && !down.permutesColumns
         PackedMatrix.multiplyGated(
             gate: matrices.gate, up: matrices.up, self.buffers.normed, tokenCount: rows, into: buffers.gated,
-            settings.activation, quantizes: down.usesQuantizedActivations && !down.permutesColumns,
+            firstColumn: share.firstGatedColumn, settings.activation, quantizes: quantizes && isEachTiles,
             scratch: buffers.up, kernels, worker, workerCount: workerCount)
-        if down.permutesColumns {
+        gather(.gated, rows: rows, worker)
+        if quantizes, !isEachTiles {
             worker.stage(tiles: rows) { row in buffers.gated.quantize(row: row, for: down, kernels) }
         }
     }

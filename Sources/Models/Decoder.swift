@@ -8,6 +8,7 @@ internal import ModelFiles
 /// Written for all workers at once: each line of `forward` is a stage that they share and leave together. The result of
 /// a row depends on its sequence alone, bit for bit: no sum's order depends on the batch, its chunks or the workers.
 struct Decoder {
+    /// Of this rank: `headCount` and `keyValueHeadCount` are its own.
     let configuration: ModelConfiguration
     let settings: DecoderSettings
     let weights: DecoderWeights
@@ -19,6 +20,7 @@ struct Decoder {
     let cache: KVCacheStorage
     let kernels: KernelSet
     let workerCount: Int
+    let share: RankShare
 
     private var headSize: Int { configuration.headSize }
     private var queryWidth: Int { configuration.headCount * headSize }
@@ -30,19 +32,12 @@ struct Decoder {
         _ batch: ForwardBatch, plan: AttentionPlan, into logits: LogitsBuffer, _ worker: Worker
     ) {
         let rows = batch.rowCount
-        embed(batch, worker)
+        embed(batch.tokenIDs, worker)
         for index in weights.layers.indices {
             attention(index, batch, plan, worker)
             feedForward(weights.layers[index], rows: rows, worker)
         }
         outputHead(batch, into: logits, worker)
-    }
-
-    func embed(_ batch: ForwardBatch, _ worker: Worker) {
-        worker.stage(tiles: batch.rowCount) { row in
-            weights.tokenEmbedding.copyRow(Int(batch.tokenIDs[row]), to: row, of: buffers.hidden)
-            if let scale = settings.embeddingScale { kernels.scale(buffers.hidden, row: row, by: scale) }
-        }
     }
 
     func attention(
@@ -57,8 +52,8 @@ struct Decoder {
                 layer, index, row: row, position: batch.positions[row], slot: batch.slotMapping[row],
                 rotary: rotary[plan.rotaryVariant(ofRow: row)])
         }
-        // Heads can be quantised where they are computed, unless a group has columns of several tasks.
-        let isEachTasks = headGroupsFillGroups && !layer.attentionOutput.permutesColumns
+        // Heads can be quantised where they are computed, unless a group has columns of several tasks or ranks.
+        let isEachTasks = share.isWhole && headGroupsFillGroups && !layer.attentionOutput.permutesColumns
         let quantizes = layer.attentionOutput.usesQuantizedActivations
         let operands = attentionOperands(window: settings.windows[index], quantizes: quantizes && isEachTasks)
         worker.stage(tiles: plan.tasks.count) { task in
@@ -70,6 +65,7 @@ struct Decoder {
                 cache.mergeParts(of: plan.merges[task], operands, kernels)
             }
         }
+        gather(.attention, rows: rows, worker)
         if quantizes, !isEachTasks {
             worker.stage(tiles: rows) { row in
                 buffers.attention.quantize(row: row, for: layer.attentionOutput, kernels)
@@ -87,15 +83,26 @@ struct Decoder {
     ) {
         let out = norm == nil ? buffers.hidden : buffers.branch
         matrix.multiply(
-            activations, tokenCount: rows, into: out, accumulate: norm == nil, kernels, worker,
-            workerCount: workerCount)
-        guard bias != nil || norm != nil else { return }
+            activations, tokenCount: rows, into: out, firstColumn: share.firstHiddenColumn, accumulate: norm == nil,
+            kernels, worker, workerCount: workerCount)
+        if !share.isWhole {
+            // The bias of this rank's columns.
+            if let bias {
+                worker.stage(tiles: rows) { row in
+                    kernels.add(bias, to: out, row: row, firstColumn: share.firstHiddenColumn)
+                }
+            }
+            gather(norm == nil ? .hidden : .branch, rows: rows, worker)
+        }
+        guard share.isWhole && bias != nil || norm != nil else { return }
         worker.stage(tiles: rows) { row in
-            if let bias { kernels.add(bias, to: out, row: row) }
+            if share.isWhole, let bias { kernels.add(bias, to: out, row: row) }
             guard let norm else { return }
+            // Other ranks may still be reading what was gathered.
+            let normed = share.isWhole ? out : buffers.normed.values
             kernels.rmsNorm(
-                out, row: row, weight: norm, epsilon: configuration.normEpsilon, into: out, row: row)
-            kernels.add(out, row: row, times: 1, to: buffers.hidden, row: row)
+                out, row: row, weight: norm, epsilon: configuration.normEpsilon, into: normed, row: row)
+            kernels.add(normed, row: row, times: 1, to: buffers.hidden, row: row)
         }
     }
 
@@ -104,9 +111,9 @@ struct Decoder {
 
     private func attentionOperands(window: Int, quantizes: Bool) -> KVCacheStorage.AttentionOperands {
         KVCacheStorage.AttentionOperands(
-            queries: buffers.queryKeyValue, out: buffers.attention, quantizes: quantizes, groupSize: groupSize,
-            window: window, scale: settings.attentionScale, softcap: settings.attentionSoftcap,
-            scratch: buffers.attentionScratch, partials: buffers.attentionPartials)
+            queries: buffers.queryKeyValue, out: buffers.attention, firstOutColumn: share.firstAttentionColumn,
+            quantizes: quantizes, groupSize: groupSize, window: window, scale: settings.attentionScale,
+            softcap: settings.attentionSoftcap, scratch: buffers.attentionScratch, partials: buffers.attentionPartials)
     }
 
     /// Adds the biases, norms the heads of Q and K where the family does it, rotates them to their position, and writes
@@ -146,14 +153,17 @@ struct Decoder {
             buffers.logitInputs.quantize(row: index, for: head, kernels)
         }
         head.multiply(
-            buffers.logitInputs, tokenCount: batch.logitRows.count, into: logits, kernels, worker,
-            workerCount: workerCount)
-        guard let cap = settings.logitSoftcap else { return }
-        let size = configuration.vocabularySize, step = Self.cappedColumns, perRow = (size + step - 1) / step
-        worker.stage(tiles: batch.logitRows.count * perRow) { tile in
-            let first = tile % perRow * step
-            kernels.softcap(logits, row: tile / perRow, columns: first..<min(size, first + step), cap: cap)
+            buffers.logitInputs, tokenCount: batch.logitRows.count, into: logits, firstColumn: share.firstToken,
+            kernels, worker, workerCount: workerCount)
+        if let cap = settings.logitSoftcap {
+            let end = share.firstToken + head.rowCount, step = Self.cappedColumns
+            let perRow = (head.rowCount + step - 1) / step
+            worker.stage(tiles: batch.logitRows.count * perRow) { tile in
+                let first = share.firstToken + tile % perRow * step
+                kernels.softcap(logits, row: tile / perRow, columns: first..<min(end, first + step), cap: cap)
+            }
         }
+        share.exchange?.collect(logits, rows: batch.logitRows.count, worker)
     }
 
     /// Logits that a tile caps.

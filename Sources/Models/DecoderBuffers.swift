@@ -9,9 +9,9 @@ struct DecoderBuffers {
     let hidden: FloatMatrix
     /// A norm's output, [rows, hiddenSize].
     let normed: ActivationRows
-    /// [rows, Q | K | V].
+    /// [rows, Q | K | V], of this rank's heads.
     let queryKeyValue: FloatMatrix
-    /// Attention's output, [rows, headCount × headSize].
+    /// Attention's output, [rows, headCount × headSize] of all ranks.
     let attention: ActivationRows
     /// What is normed before it is added to the residual stream, or weighed, [rows, hiddenSize].
     let branch: FloatMatrix
@@ -25,9 +25,12 @@ struct DecoderBuffers {
     /// Attention of single parts of a context, [results, headSize + 2].
     let attentionPartials: FloatMatrix
 
+    /// - Parameters:
+    ///   - configuration: Of the rank.
+    ///   - rankCount: Ranks that have as many heads each.
     init(
-        _ configuration: ModelConfiguration, rows: Int, logitRows: Int, scratchSize: Int, partialCount: Int,
-        workerCount: Int, in arena: Arena
+        _ configuration: ModelConfiguration, rankCount: Int, rows: Int, logitRows: Int, scratchSize: Int,
+        partialCount: Int, workerCount: Int, in arena: Arena
     ) throws(KernelError) {
         let hiddenSize = configuration.hiddenSize
         let queryWidth = configuration.headCount * configuration.headSize
@@ -36,7 +39,7 @@ struct DecoderBuffers {
         hidden = try FloatMatrix(rows: rows, columns: hiddenSize, in: arena, purpose: purpose)
         normed = try ActivationRows(rows: rows, columns: hiddenSize, in: arena, purpose: purpose)
         queryKeyValue = try FloatMatrix(rows: rows, columns: queryWidth + 2 * keyWidth, in: arena, purpose: purpose)
-        attention = try ActivationRows(rows: rows, columns: queryWidth, in: arena, purpose: purpose)
+        attention = try ActivationRows(rows: rows, columns: rankCount * queryWidth, in: arena, purpose: purpose)
         branch = try FloatMatrix(rows: rows, columns: hiddenSize, in: arena, purpose: purpose)
         feedForward = try GatedBuffers(rows: rows, columns: configuration.intermediateSize, in: arena)
         experts = try configuration.experts.map { (experts) throws(KernelError) in

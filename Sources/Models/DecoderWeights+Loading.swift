@@ -18,14 +18,14 @@ struct WeightLoadingOptions {
 }
 
 extension DecoderWeights {
-    /// Reads, checks and packs every weight of `checkpoint`.
+    /// Reads, checks and packs every weight of `checkpoint`, of matrices the shard's rows.
     init(
-        _ checkpoint: ModelCheckpoint, architecture: DecoderArchitecture, options: WeightLoadingOptions,
-        in arena: Arena, pool: WorkerPool
+        _ checkpoint: ModelCheckpoint, architecture: DecoderArchitecture, shard: ModelShard,
+        options: WeightLoadingOptions, in arena: Arena, pool: WorkerPool
     ) throws {
         let loader = WeightLoader(
             checkpoint: checkpoint, architecture: architecture, asFloat32: options.asFloat32,
-            rounding: options.rounding, arena: arena, pool: pool)
+            rounding: options.rounding, shard: shard, arena: arena, pool: pool)
         let configuration = checkpoint.configuration
         let hidden = configuration.hiddenSize, vocabulary = configuration.vocabularySize
         let hasHead = loader.hasWeights(.outputHead)

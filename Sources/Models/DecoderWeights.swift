@@ -1,4 +1,4 @@
-// The weights of a decoder, packed.
+// The weights of a decoder, packed. Shapes are the whole's: where ranks share a model, each has some of the rows.
 
 internal import Kernels
 

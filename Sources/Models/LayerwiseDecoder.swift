@@ -70,12 +70,13 @@ public final class LayerwiseDecoder {
         kernels = KernelSet(instructionSet)
         loader = WeightLoader(
             checkpoint: checkpoint, architecture: try DecoderArchitecture.named(configuration.architecture),
-            asFloat32: true, rounding: nil, arena: arena, pool: pool)
+            asFloat32: true, rounding: nil, shard: try ModelShard(rank: 0, of: 1, configuration), arena: arena,
+            pool: pool)
         frame = try Self.frame(checkpoint, loader: loader, options, kernels)
         batch = Self.batch(length: length, blockSize: options.blockSize)
         let groupSize = configuration.headCount / configuration.keyValueHeadCount
         var plan = AttentionPlan(
-            keyValueHeadCount: configuration.keyValueHeadCount, groupSize: groupSize, workerCount: pool.workerCount,
+            configuration, workerCount: pool.workerCount,
             partialCapacity: Self.partialCount(options, groupSize: groupSize, workerCount: pool.workerCount))
         plan.make(for: batch.sequences)
         self.plan = plan
@@ -87,7 +88,7 @@ public final class LayerwiseDecoder {
             }
             batch.tokenIDs = sequence
             let batch = batch, frame = frame
-            pool.run { worker in frame.embed(batch, worker) }
+            pool.run { worker in frame.embed(batch.tokenIDs, worker) }
             store(sequence: index)
         }
     }
@@ -102,32 +103,34 @@ public final class LayerwiseDecoder {
         let groupSize = configuration.headCount / configuration.keyValueHeadCount
         // Exact in whatever it is stored, hence not widened.
         let embedding = try WeightLoader(
-            checkpoint: checkpoint, architecture: loader.architecture, asFloat32: false, rounding: nil, arena: arena,
-            pool: loader.pool
+            checkpoint: checkpoint, architecture: loader.architecture, asFloat32: false, rounding: nil,
+            shard: loader.shard, arena: arena, pool: loader.pool
         ).matrix(
             .tokenEmbedding, rows: configuration.vocabularySize, columns: configuration.hiddenSize, rounding: nil)
         let weights = DecoderWeights(
             tokenEmbedding: embedding, layers: [],
             outputNorm: try loader.norm(.outputNorm, size: configuration.hiddenSize), outputHead: embedding,
-            rotary: try RotaryFrequencies(
-                configuration, divisors: loader.rotaryDivisors(), contextLength: options.maximumModelLength),
+            rotary: [
+                try RotaryFrequencies(
+                    configuration, divisors: loader.rotaryDivisors(), contextLength: options.maximumModelLength)
+            ],
             slidingRotary: (configuration.slidingRopeTheta ?? loader.architecture.slidingRopeTheta).map {
                 RotaryFrequencies(dimensions: configuration.rotaryDimensions, theta: $0)
             })
-        let rotary = try weights.rotary.table(positions: options.maximumModelLength, in: arena)
+        let rotary = try weights.rotary.map { try $0.table(positions: options.maximumModelLength, in: arena) }
         return Decoder(
             configuration: configuration,
             settings: try DecoderSettings(
                 configuration, loader.architecture, format: checkpoint.format, file: checkpoint.weights.fileName),
             weights: weights,
             buffers: try DecoderBuffers(
-                configuration, rows: options.maximumModelLength, logitRows: 1,
+                configuration, rankCount: 1, rows: options.maximumModelLength, logitRows: 1,
                 scratchSize: cache.attentionScratch(groupSize: groupSize),
                 partialCount: partialCount(options, groupSize: groupSize, workerCount: workerCount),
                 workerCount: workerCount, in: arena),
             rotary: rotary,
-            slidingRotary: try weights.slidingRotary?.table(positions: options.maximumModelLength, in: arena) ?? rotary,
-            cache: cache, kernels: kernels, workerCount: workerCount)
+            slidingRotary: try weights.slidingRotary?.table(positions: options.maximumModelLength, in: arena),
+            cache: cache, kernels: kernels, workerCount: workerCount, share: .whole)
     }
 
     private static func partialCount(_ options: LocalExecutorOptions, groupSize: Int, workerCount: Int) -> Int {
@@ -144,7 +147,8 @@ public final class LayerwiseDecoder {
         batch.blockTables = (0..<Int32((length + blockSize - 1) / blockSize)).map { $0 }
         batch.sequences = [
             ForwardBatch.Sequence(
-                firstRow: 0, rowCount: Int32(length), contextLength: Int32(length), blockTableOffset: 0)
+                firstRow: 0, rowCount: Int32(length), contextLength: Int32(length), blockTableOffset: 0,
+                promptLength: Int32(length))
         ]
         return batch
     }
@@ -186,7 +190,7 @@ public final class LayerwiseDecoder {
         layerArena = Arena()
         let loader = WeightLoader(
             checkpoint: loader.checkpoint, architecture: loader.architecture, asFloat32: true, rounding: nil,
-            arena: layerArena, pool: pool)
+            shard: loader.shard, arena: layerArena, pool: pool)
         layer = (index, try loader.layer(index))
     }
 
@@ -271,7 +275,7 @@ public final class LayerwiseDecoder {
         return Decoder(
             configuration: configuration, settings: frame.settings, weights: weights, buffers: frame.buffers,
             rotary: frame.rotary, slidingRotary: frame.slidingRotary, cache: frame.cache, kernels: kernels,
-            workerCount: pool.workerCount)
+            workerCount: pool.workerCount, share: .whole)
     }
 
     private func fetch(sequence: Int) {

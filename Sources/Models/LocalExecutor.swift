@@ -27,8 +27,8 @@ public struct LocalExecutorOptions: Sendable {
     public init() {}
 }
 
-/// The executor of one process: a decoder, its KV cache and its compute threads.
-public final class LocalExecutor: Executor {
+/// A decoder, its KV cache and its compute threads: all of a model, or one rank's part of it.
+public final class LocalExecutor: MeasuredExecutor {
     public let cacheCapacity: CacheCapacity
     public let vocabularySize: Int
     public let maximumRows: Int
@@ -36,33 +36,50 @@ public final class LocalExecutor: Executor {
     public let instructionSet: InstructionSet
     /// Bytes of the packed weights.
     public let weightBytes: Int
+    /// The part of the model that is here.
+    public let shard: ModelShard
 
     private let arena: Arena
     let pool: WorkerPool
-    let decoder: Decoder
-    private let maximumModelLength: Int
+    private(set) var decoder: Decoder
+    let maximumModelLength: Int
     private var plan: AttentionPlan
 
     /// Loads the weights of `checkpoint` and allocates everything that a step needs.
     ///
     /// - Parameter progress: Told the share loaded so far, 0…1, from the calling thread.
-    public init(
+    public convenience init(
         _ checkpoint: ModelCheckpoint, options: LocalExecutorOptions, progress: @escaping (Double) -> Void = { _ in }
     ) throws {
-        let configuration = checkpoint.configuration
-        let architecture = try DecoderArchitecture.named(configuration.architecture)
+        let shard = try ModelShard(rank: 0, of: 1, checkpoint.configuration)
+        try self.init(checkpoint, options: options, shard: shard, progress: progress)
+    }
+
+    /// Loads the part of `checkpoint` that a rank holds. Of several, each must `join` the others before it executes.
+    ///
+    /// - Parameters:
+    ///   - options: `threadCount` is the rank's own.
+    ///   - cpus: Those that the compute threads are bound to; nil leaves them to the system.
+    public init(
+        _ checkpoint: ModelCheckpoint, options: LocalExecutorOptions, shard: ModelShard, cpus: CPUSet? = nil,
+        progress: @escaping (Double) -> Void = { _ in }
+    ) throws {
+        let architecture = try DecoderArchitecture.named(checkpoint.configuration.architecture)
         let file = checkpoint.weights.fileName
-        try Self.check(configuration, options, file: file)
-        let settings = try DecoderSettings(configuration, architecture, format: checkpoint.format, file: file)
+        try Self.check(checkpoint.configuration, options, file: file)
+        let settings = try DecoderSettings(
+            checkpoint.configuration, architecture, format: checkpoint.format, file: file)
+        let configuration = shard.local(checkpoint.configuration)
         arena = Arena()
-        pool = try WorkerPool(workerCount: options.threadCount)
+        pool = try WorkerPool(workerCount: options.threadCount, cpus: cpus)
         let kernels = KernelSet(options.instructionSet)
         let weights = try DecoderWeights(
-            checkpoint, architecture: architecture,
+            checkpoint, architecture: architecture, shard: shard,
             options: WeightLoadingOptions(
                 asFloat32: options.computesInFloat32, rounding: options.rounding, headRounding: options.headRounding,
                 contextLength: options.maximumModelLength, progress: progress),
             in: arena, pool: pool)
+        self.shard = shard
         weightBytes = arena.byteCount
         let cache = try KVCacheStorage(
             shape: Self.cacheShape(configuration, options), blockCount: options.blockCount, in: arena)
@@ -81,20 +98,30 @@ public final class LocalExecutor: Executor {
         decoder = Decoder(
             configuration: configuration, settings: settings, weights: weights,
             buffers: try DecoderBuffers(
-                configuration, rows: options.maximumRows, logitRows: options.maximumLogitRows,
-                scratchSize: cache.attentionScratch(groupSize: groupSize), partialCount: partialCount,
-                workerCount: pool.workerCount, in: arena),
+                configuration, rankCount: shard.rankCount, rows: options.maximumRows,
+                logitRows: options.maximumLogitRows, scratchSize: cache.attentionScratch(groupSize: groupSize),
+                partialCount: partialCount, workerCount: pool.workerCount, in: arena),
             rotary: rotary,
             slidingRotary: try weights.slidingRotary?.table(positions: options.maximumModelLength, in: arena),
-            cache: cache, kernels: kernels, workerCount: pool.workerCount)
+            cache: cache, kernels: kernels, workerCount: pool.workerCount, share: .whole)
     }
 
-    /// The shape of the KV cache that a model has under `options`; the start-up memory plan needs it before loading.
+    /// What this rank shares with the others.
+    public var memory: RankMemory { decoder.memory(shard, vocabularySize: vocabularySize) }
+
+    /// From here on steps are computed together with other ranks.
+    public func join(_ exchange: any RankExchange) {
+        decoder = decoder.joined(RankShare(memory, exchange: exchange))
+    }
+
+    /// The shape of the KV cache that a model has under `options`, for one rank or, replicated heads counted as often
+    /// as they are held, for all of them; the start-up memory plan needs it before loading.
     public static func cacheShape(
-        _ configuration: ModelConfiguration, _ options: LocalExecutorOptions
+        _ configuration: ModelConfiguration, _ options: LocalExecutorOptions, rankCount: Int = 1
     ) -> KVCacheShape {
         KVCacheShape(
-            layerCount: configuration.layerCount, keyValueHeadCount: configuration.keyValueHeadCount,
+            layerCount: configuration.layerCount,
+            keyValueHeadCount: max(configuration.keyValueHeadCount, rankCount),
             headSize: configuration.headSize, blockSize: options.blockSize, type: options.cacheType)
     }
 
@@ -123,48 +150,16 @@ public final class LocalExecutor: Executor {
     public func execute(_ batch: borrowing ForwardBatch, into logits: LogitsBuffer) throws(ExecutionError) {
         let batch = copy batch
         try check(batch, logits)
+        compute(batch, into: logits)
+    }
+
+    /// Computes a batch that has been checked.
+    func compute(_ batch: ForwardBatch, into logits: LogitsBuffer) {
         for copy in batch.blockCopies {
             decoder.cache.copyBlock(from: Int(copy.source), to: Int(copy.destination))
         }
         plan.make(for: batch.sequences)
         let plan = plan, decoder = decoder
         pool.run { worker in decoder.forward(batch, plan: plan, into: logits, worker) }
-    }
-
-    /// Every index that kernels will follow is inside its buffer.
-    private func check(_ batch: ForwardBatch, _ logits: LogitsBuffer) throws(ExecutionError) {
-        let rows = batch.rowCount, blockSize = cacheCapacity.blockSize
-        func require(_ condition: Bool, _ reason: String) throws(ExecutionError) {
-            guard condition else { throw .invalidBatch(reason) }
-        }
-        try require(rows <= maximumRows, "\(rows) rows, \(maximumRows) allowed")
-        try require(batch.positions.count == rows && batch.slotMapping.count == rows, "rows of different counts")
-        try require(
-            batch.logitRows.count <= min(maximumLogitRows, logits.rowCapacity)
-                && logits.vocabularySize == vocabularySize,
-            "\(batch.logitRows.count) rows of logits")
-        for row in 0..<rows {
-            try require(batch.tokenIDs[row] >= 0 && batch.tokenIDs[row] < vocabularySize, "token out of the vocabulary")
-            try require(batch.positions[row] >= 0 && batch.positions[row] < maximumModelLength, "position out of range")
-            try require(
-                batch.slotMapping[row] >= 0 && batch.slotMapping[row] < cacheCapacity.blockCount * blockSize,
-                "slot out of range")
-        }
-        for row in batch.logitRows { try require(row >= 0 && row < rows, "logits of a row that is not there") }
-        for id in batch.blockTables { try require(id >= 0 && id < cacheCapacity.blockCount, "block out of range") }
-        for copy in batch.blockCopies {
-            try require(
-                copy.source >= 0 && copy.source < cacheCapacity.blockCount && copy.destination >= 0
-                    && copy.destination < cacheCapacity.blockCount, "block copy out of range")
-        }
-        for sequence in batch.sequences {
-            let blocks = (Int(sequence.contextLength) + blockSize - 1) / blockSize
-            try require(
-                sequence.rowCount > 0 && sequence.firstRow >= 0 && Int(sequence.firstRow + sequence.rowCount) <= rows
-                    && sequence.contextLength >= sequence.rowCount && sequence.contextLength <= maximumModelLength
-                    && sequence.promptLength > 0 && sequence.promptLength <= maximumModelLength
-                    && sequence.blockTableOffset >= 0
-                    && Int(sequence.blockTableOffset) + blocks <= batch.blockTables.count, "sequence out of range")
-        }
     }
 }

@@ -17,12 +17,37 @@ public struct ModelCosts: Sendable, Equatable {
     public let headBytes: Double
     /// Of one token's K and V in the cache.
     public let cacheBytesPerToken: Double
+
+    public init(
+        multiplyAddsPerRow: Double, multiplyAddsPerLogitRow: Double, multiplyAddsPerAttendedToken: Double,
+        weightBytes: Double, headBytes: Double, cacheBytesPerToken: Double
+    ) {
+        self.multiplyAddsPerRow = multiplyAddsPerRow
+        self.multiplyAddsPerLogitRow = multiplyAddsPerLogitRow
+        self.multiplyAddsPerAttendedToken = multiplyAddsPerAttendedToken
+        self.weightBytes = weightBytes
+        self.headBytes = headBytes
+        self.cacheBytesPerToken = cacheBytesPerToken
+    }
 }
 
 /// What a machine can do at best with a model's weights.
 public struct ModelMachineRates: Sendable, Equatable {
     public let multiplyAddsPerSecond: Double
     public let readBytesPerSecond: Double
+
+    public init(multiplyAddsPerSecond: Double, readBytesPerSecond: Double) {
+        self.multiplyAddsPerSecond = multiplyAddsPerSecond
+        self.readBytesPerSecond = readBytesPerSecond
+    }
+}
+
+/// An executor that knows what its steps cost.
+public protocol MeasuredExecutor: Executor, SendableMetatype {
+    var costs: ModelCosts { get }
+
+    /// Measures the machine's limits for some 50 ms. Only while nobody executes anything.
+    func measuredRates() throws -> ModelMachineRates
 }
 
 extension LocalExecutor {
@@ -41,7 +66,6 @@ extension LocalExecutor {
             cacheBytesPerToken: Double(decoder.cache.shape.bytesPerToken))
     }
 
-    /// Measures the machine's limits for some 50 ms. Only while nobody executes anything.
     public func measuredRates() throws -> ModelMachineRates {
         let rates = try MachineLimits.measuredRates(for: layerMatrices, instructionSet, pool: pool)
         return ModelMachineRates(multiplyAddsPerSecond: rates.multiplyAdds, readBytesPerSecond: rates.readBandwidth)

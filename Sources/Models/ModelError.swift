@@ -13,6 +13,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     /// The tensor holds codes, but nothing says how they are to be read.
     case quantizationNotNamed(tensor: String, file: String)
     case contextTooLong(asked: Int, supported: Int)
+    /// Tensor parallel ranks cannot share what there are `count` of.
+    case cannotSplit(String, count: Int, ranks: Int, possible: [Int])
     case memory(String)
 
     public var description: String {
@@ -37,6 +39,9 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
             "\(file) has the quantised tensor \(tensor), but config.json names no scheme for it (quantization_config)."
         case .contextTooLong(let asked, let supported):
             "--max-model-len \(asked) is more than the model's context of \(supported) tokens."
+        case .cannotSplit(let name, let count, let ranks, let possible):
+            "\(ranks) tensor parallel ranks cannot share the model's \(count) \(name); possible for "
+                + "--tensor-parallel-size are \(possible.map(String.init).joined(separator: ", "))."
         case .memory(let reason):
             reason
         }

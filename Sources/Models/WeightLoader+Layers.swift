@@ -9,7 +9,7 @@ extension WeightLoader {
         let queryRows = configuration.headCount * headSize, keyRows = configuration.keyValueHeadCount * headSize
         let stacked =
             architecture.fusesQueryKeyValue
-            ? [RowRange(role: .queryKeyValue(layer: layer), count: queryRows + 2 * keyRows)]
+            ? fusedQueryKeyValue(layer, queryRows: queryRows, keyRows: keyRows)
             : [
                 RowRange(role: .query(layer: layer), count: queryRows),
                 RowRange(role: .key(layer: layer), count: keyRows),
@@ -19,17 +19,29 @@ extension WeightLoader {
         return DecoderLayer(
             attentionNorm: try norm(.attentionNorm(layer: layer), size: hidden),
             queryKeyValue: try matrix(stacked, columns: hidden, rounding: rounding),
-            queryKeyValueBias: try bias(stacked, isRequired: architecture.requiresQueryKeyValueBias),
+            queryKeyValueBias: try bias(
+                stacked, isRequired: architecture.requiresQueryKeyValueBias, isSplit: true),
             queryNorm: normsHeads ? try norm(.queryNorm(layer: layer), size: headSize) : nil,
             keyNorm: normsHeads ? try norm(.keyNorm(layer: layer), size: headSize) : nil,
             attentionOutput: try matrix(
                 .attentionOutput(layer: layer), rows: hidden, columns: queryRows, rounding: rounding),
             attentionOutputBias: try bias(
-                [RowRange(role: .attentionOutput(layer: layer), count: hidden)], isRequired: false),
+                [RowRange(role: .attentionOutput(layer: layer), count: hidden)], isRequired: false, isSplit: true),
             attentionOutputNorm: normsOutputs ? try norm(.attentionOutputNorm(layer: layer), size: hidden) : nil,
             feedForwardOutputNorm: normsOutputs ? try norm(.feedForwardOutputNorm(layer: layer), size: hidden) : nil,
             feedForwardNorm: try norm(.feedForwardNorm(layer: layer), size: hidden),
             feedForward: try feedForward(layer))
+    }
+
+    /// Q, K and V of one tensor, of which a shard has parts.
+    private func fusedQueryKeyValue(_ layer: Int, queryRows: Int, keyRows: Int) -> [RowRange] {
+        let role = TensorRole.queryKeyValue(layer: layer), total = queryRows + 2 * keyRows
+        guard !shard.isWhole else { return [RowRange(role: role, count: total)] }
+        return [
+            RowRange(role: role, count: queryRows, total: total, split: .heads),
+            RowRange(role: role, count: keyRows, first: queryRows, total: total, split: .keyValueHeads),
+            RowRange(role: role, count: keyRows, first: queryRows + keyRows, total: total, split: .keyValueHeads),
+        ]
     }
 
     private func feedForward(_ layer: Int) throws -> FeedForward {

@@ -9,6 +9,8 @@ struct WeightLoader {
     let architecture: DecoderArchitecture
     let asFloat32: Bool
     let rounding: RoundedForm?
+    /// The part of every matrix that is read.
+    let shard: ModelShard
     let arena: Arena
     let pool: WorkerPool
 
@@ -20,9 +22,9 @@ struct WeightLoader {
         checkpoint.weights.tensor(named: name)
     }
 
-    // MARK: - Matrices
+    // MARK: - Matrices, of which the shard's rows are read
 
-    /// Rows of a tensor that become rows of a packed matrix.
+    /// Rows of a tensor that become rows of a packed matrix: the checkpoint's, of which a shard takes its share.
     struct RowRange {
         let role: TensorRole
         let count: Int
@@ -31,8 +33,16 @@ struct WeightLoader {
         var total: Int?
         /// The tensor's dimensions before its columns, where it is no matrix.
         var leadingShape: [Int]?
+        /// How ranks share them, where the role alone does not say.
+        var split: SplitAxis?
 
         func shape(columns: Int) -> [Int] { (leadingShape ?? [total ?? count]) + [columns] }
+
+        /// The tensor's rows that a shard has.
+        func rows(in shard: ModelShard) -> Range<Int> {
+            let own = shard.rows(split ?? role.split, count: count)
+            return first + own.lowerBound..<first + own.upperBound
+        }
     }
 
     /// The packed weights of one role.
@@ -58,15 +68,12 @@ struct WeightLoader {
         let purpose = tensors[0].name
         return try withBytes(of: tensors[...], []) { bytes in
             let sources = try ranges.indices.map { index -> WeightRows in
-                let range = ranges[index], order = rowOrder(range.role)
-                if let module = modules[index] {
-                    return .coded(
-                        module.matrix(codes: bytes[index], rows: range.first..<range.first + range.count))
-                }
+                let range = ranges[index], order = rowOrder(range.role), rows = range.rows(in: shard)
+                if let module = modules[index] { return .coded(module.matrix(codes: bytes[index], rows: rows)) }
                 return .stored(
                     MatrixSource(
-                        bytes: bytes[index], format: try storageFormat(tensors[index]), rowCount: range.count,
-                        rowOrder: { order(range.first + $0) }))
+                        bytes: bytes[index], format: try storageFormat(tensors[index]), rowCount: rows.count,
+                        rowOrder: { order(rows.lowerBound + $0) }))
             }
             let isRounded = modules.contains { $0 != nil } || tensors.contains { $0.elementType.blockElements > 1 }
             let isExact = asFloat32 || exact && isRounded
@@ -112,18 +119,25 @@ struct WeightLoader {
     }
 
     /// The stacked biases of several roles; nil where the checkpoint has none. Missing ones are zero.
-    func bias(_ ranges: [RowRange], isRequired: Bool) throws -> FloatMatrix? {
+    ///
+    /// - Parameter isSplit: Of the shard's rows alone.
+    func bias(_ ranges: [RowRange], isRequired: Bool, isSplit: Bool = false) throws -> FloatMatrix? {
         let biases = ranges.map { tensor(names.bias($0.role)) }
         if isRequired, let missing = biases.firstIndex(where: { $0 == nil }) {
             throw ModelError.tensorMissing(name: names.bias(ranges[missing].role), file: fileName)
         }
         guard biases.contains(where: { $0 != nil }) else { return nil }
-        let total = ranges.reduce(0) { $0 + $1.count }
+        let wanted = ranges.map { isSplit ? $0.rows(in: shard) : $0.first..<$0.first + $0.count }
+        let total = wanted.reduce(0) { $0 + $1.count }
         let out = try FloatMatrix(rows: 1, columns: total, in: arena, purpose: "biases")
         var column = 0
-        for (bias, range) in zip(biases, ranges) {
-            if let bias { try decode(bias, size: range.count, into: out, at: column, order: rowOrder(range.role)) }
-            column += range.count
+        for (index, range) in ranges.enumerated() {
+            if let bias = biases[index] {
+                try decode(
+                    bias, size: range.total ?? range.count, into: out, at: column, wanted[index],
+                    order: rowOrder(range.role))
+            }
+            column += wanted[index].count
         }
         return out
     }
@@ -162,8 +176,10 @@ struct WeightLoader {
         }
     }
 
+    /// Writes the elements of `range` (by default all), in `order`, from `column` on.
     private func decode(
-        _ tensor: TensorView, size: Int, into out: FloatMatrix, at column: Int, order: (Int) -> Int = { $0 }
+        _ tensor: TensorView, size: Int, into out: FloatMatrix, at column: Int, _ range: Range<Int>? = nil,
+        order: (Int) -> Int = { $0 }
     ) throws {
         try check(tensor, shape: [size])
         defer { tensor.releasePages() }
@@ -171,7 +187,8 @@ struct WeightLoader {
         try tensor.withUnsafeBytes { bytes in
             let values = Dequantize.decode(bytes, format: format, elementCount: size)
             guard values.allSatisfy(\.isFinite) else { throw ModelError.notFinite(tensor: tensor.name, file: fileName) }
-            for index in 0..<size { out[0, column + index] = values[order(index)] }
+            let range = range ?? 0..<size
+            for index in range { out[0, column + index - range.lowerBound] = values[order(index)] }
         }
     }
 

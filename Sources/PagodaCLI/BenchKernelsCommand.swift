@@ -44,7 +44,12 @@ struct BenchKernelsCommand: ParsableCommand {
     }
 
     func run() throws {
-        let threads = try parallel.threadCount(), kernels = KernelSet(try parallel.instructionSet())
+        guard parallel.tensorParallelSize == 1 else {
+            throw CommandError.invalidOption(
+                name: "tensor-parallel-size", value: "\(parallel.tensorParallelSize)", allowed: "1 where no model runs")
+        }
+        let threads = try parallel.checkedThreads() ?? Machine.coreCount
+        let kernels = KernelSet(try parallel.instructionSet())
         let products = try limits ? [] : shapes.flatMap { shape in try formats.map { try product(shape, $0) } }
         let pool = try WorkerPool(workerCount: threads)
         let machine = try MachineLimits.measured(kernels.instructionSet, pool: pool)

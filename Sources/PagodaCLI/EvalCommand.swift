@@ -83,8 +83,8 @@ struct EvalCommand: AsyncParsableCommand {
         }
         let windows = try text.map { try self.windows(ofFile: $0, encoder) }
         Console.report("loading \(plan.checkpoint.name)")
-        let executor = try LocalExecutor(plan.checkpoint, options: plan.executor)
-        let reference = try referencePlan.map { try LocalExecutor($0.checkpoint, options: $0.executor) }
+        let executor = try plan.makeExecutor()
+        let reference = try referencePlan.map { try $0.makeExecutor() }
         var report = EvalReport(plan: plan, reference: referencePlan, windows: windows)
         if let windows {
             report.text = try TextEvaluation(executor, reference: reference).run(windows) { result in

@@ -2,6 +2,7 @@
 
 internal import Engine
 internal import Kernels
+internal import MessagePassing
 internal import ModelFiles
 internal import Models
 
@@ -13,22 +14,24 @@ struct LoadPlan {
     let executor: LocalExecutorOptions
     let engine: EngineConfiguration
     let memory: MemoryPlan
+    let ranks: RankPlan
 
+    /// - Parameter processes: The ranks that mpirun started, this one among them; nil: all ranks are in this process.
     init(
         _ located: LocatedModel, model: ModelOptions, cache: CacheOptions, scheduler: SchedulerOptions,
-        parallel: ParallelOptions,
-        memoryLimit: Int = Machine.memoryBytes
+        parallel: ParallelOptions, memoryLimit: Int = Machine.memoryBytes, processes: RankProcesses? = nil
     ) throws {
         root = located.reference
         checkpoint = try located.checkpoint()
         let configuration = checkpoint.configuration
         _ = try DecoderArchitecture.named(configuration.architecture)
         let rounding = try model.rounding(of: checkpoint)
-        let threadCount = try parallel.threadCount()
+        let ranks = try RankPlan(parallel, configuration, processes)
+        self.ranks = ranks
         let maximumLength = try model.maximumLength(configuration)
 
         var executor = LocalExecutorOptions()
-        executor.threadCount = threadCount
+        executor.threadCount = ranks.threadCount
         executor.instructionSet = try parallel.instructionSet()
         executor.computesInFloat32 = try model.computesInFloat32()
         executor.rounding = rounding
@@ -38,13 +41,20 @@ struct LoadPlan {
         executor.maximumModelLength = maximumLength
         executor.maximumRows = try positive(scheduler.maxNumBatchedTokens.value, option: "max-num-batched-tokens")
         executor.maximumLogitRows = max(try positive(scheduler.maxNumSeqs, option: "max-num-seqs"), 64)
-        memory = try MemoryPlan(
-            limitBytes: memoryLimit,
-            weightBytes: LocalExecutor.weightBytes(of: checkpoint, executor),
-            activationBytes: Self.activationBytes(configuration, executor)
-                + LocalExecutor.extraActivationBytes(of: checkpoint, executor),
-            shape: LocalExecutor.cacheShape(configuration, executor), maximumModelLength: maximumLength,
-            maximumSequences: scheduler.maxNumSeqs, asked: cache.kvCacheMemoryBytes?.value)
+        let activationBytes =
+            Self.activationBytes(configuration, executor)
+            + LocalExecutor.extraActivationBytes(of: checkpoint, executor)
+        let planned = try MemoryPlan(
+            limitBytes: memoryLimit / ranks.processesHere,
+            weightBytes: LocalExecutor.weightBytes(of: checkpoint, executor) / ranks.processCount,
+            activationBytes: activationBytes * ranks.ranksHere,
+            shape: LocalExecutor.cacheShape(
+                ranks.configurationHere(configuration), executor, rankCount: ranks.ranksHere),
+            maximumModelLength: maximumLength, maximumSequences: scheduler.maxNumSeqs,
+            asked: cache.kvCacheMemoryBytes.map { $0.value / ranks.processCount })
+        // All ranks have as many blocks as the one with the least memory.
+        memory =
+            try processes.map { planned.limited(toBlocks: try $0.transport.minimum(planned.blockCount)) } ?? planned
         executor.blockCount = memory.blockCount
         self.executor = executor
 
@@ -138,11 +148,9 @@ extension CacheOptions {
 }
 
 extension ParallelOptions {
-    func threadCount() throws(CommandError) -> Int {
-        guard tensorParallelSize == 1 else {
-            throw .notYet(option: "tensor-parallel-size \(tensorParallelSize)", detail: "one worker computes the model")
-        }
-        guard let threads else { return Machine.coreCount }
+    /// `--threads`; nil if it was left out.
+    func checkedThreads() throws(CommandError) -> Int? {
+        guard let threads else { return nil }
         guard (1...1024).contains(threads) else {
             throw .invalidOption(name: "threads", value: "\(threads)", allowed: "1 to 1024")
         }

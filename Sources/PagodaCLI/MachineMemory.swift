@@ -22,6 +22,9 @@ enum Machine {
         max(1, min(Int(pg_allowed_core_count()), cgroupCores ?? Int.max))
     }
 
+    /// Whether this process was given some of the machine's cores.
+    static var isBound: Bool { Int(pg_allowed_core_count()) < sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+
     /// The least memory.max on the way from this process's cgroup up to the root (v2), or the v1 limit.
     private static var cgroupLimit: Int? {
         var limits = cgroupFolders.compactMap { text(of: "\($0)/memory.max").flatMap { Int($0) } }

@@ -8,7 +8,7 @@ struct MemoryPlan: Equatable {
     let weightBytes: Int
     let activationBytes: Int
     let shape: KVCacheShape
-    let blockCount: Int
+    private(set) var blockCount: Int
     let maximumModelLength: Int
 
     /// Left to the program itself and to the system.
@@ -37,6 +37,13 @@ struct MemoryPlan: Equatable {
         let affordable = max(0, budget) / shape.bytesPerBlock
         blockCount = asked == nil ? min(affordable, useful) : affordable
         guard blockCount >= blocksPerSequence, cacheBytes <= left else { throw .doesNotFit(self) }
+    }
+
+    /// The same with no more than `count` blocks.
+    func limited(toBlocks count: Int) -> MemoryPlan {
+        var plan = self
+        plan.blockCount = min(blockCount, count)
+        return plan
     }
 
     /// Why the server does not start, with the sum.

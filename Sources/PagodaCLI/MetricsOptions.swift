@@ -55,7 +55,7 @@ extension LoadPlan {
 
 extension EngineMetrics {
     /// Learns from a model that nobody runs yet what its steps will cost, and what the machine can do at best.
-    func learn(from executor: LocalExecutor, measuringMachine: Bool, logger: Logger) {
+    func learn(from executor: any MeasuredExecutor, measuringMachine: Bool, logger: Logger) {
         setCosts(CostModel(executor.costs))
         guard measuringMachine else { return }
         do {

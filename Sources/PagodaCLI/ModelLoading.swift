@@ -6,6 +6,7 @@ internal import Generation
 internal import ModelFiles
 internal import Models
 internal import Primitives
+internal import Synchronization
 
 #if canImport(Glibc)
     internal import Glibc
@@ -21,7 +22,8 @@ extension LoadPlan {
     ///   - loaded: Given the executor once its weights are there, before the engine has it.
     func load(
         names: [String], chatTemplate: String?, allowsSpecialInContent: Bool, observer: (any EngineObserver)?,
-        progress: @escaping @Sendable (Double) -> Void, loaded: @escaping @Sendable (LocalExecutor) -> Void = { _ in }
+        progress: @escaping @Sendable (Double) -> Void,
+        loaded: @escaping @Sendable (any MeasuredExecutor) -> Void = { _ in }
     ) async throws -> TextGenerator {
         async let model = blocking {
             try LoadedModel(checkpoint: checkpoint, names: names, root: root, chatTemplate: chatTemplate)
@@ -34,23 +36,39 @@ extension LoadPlan {
     /// Loads the weights alone and starts the engine: tokens in, tokens out.
     func startEngine(
         observer: (any EngineObserver)?, progress: @escaping @Sendable (Double) -> Void,
-        loaded: @escaping @Sendable (LocalExecutor) -> Void = { _ in }
+        loaded: @escaping @Sendable (any MeasuredExecutor) -> Void = { _ in }
     ) async throws -> InferenceEngine {
         try await blocking {
-            var lastReport = Instant.now()
-            let executor = try LocalExecutor(checkpoint, options: executor) { share in
-                guard Instant.now().seconds(since: lastReport) >= 1 else { return }
-                lastReport = .now()
-                progress(share)
-            }
+            let reporter = ProgressReporter(progress)
+            let executor = try makeExecutor { reporter.report($0) }
             loaded(executor)
             return try InferenceEngine(configuration: engine, observer: observer, executor: executor)
         }
     }
 }
 
+/// Passes progress on, at most once a second.
+private final class ProgressReporter: Sendable {
+    private let lastReport = Mutex(Instant.now())
+    private let progress: @Sendable (Double) -> Void
+
+    init(_ progress: @escaping @Sendable (Double) -> Void) {
+        self.progress = progress
+    }
+
+    func report(_ share: Double) {
+        let now = Instant.now()
+        let isDue = lastReport.withLock { last in
+            guard now.seconds(since: last) >= 1 else { return false }
+            last = now
+            return true
+        }
+        if isDue { progress(share) }
+    }
+}
+
 /// Runs `body` on a thread that may block.
-private func blocking<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+func blocking<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
         DispatchQueue.global().async {
             continuation.resume(with: Swift.Result { try body() })

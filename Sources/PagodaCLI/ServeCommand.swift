@@ -11,6 +11,7 @@ internal import Models
 internal import Observability
 internal import Primitives
 internal import Server
+internal import Synchronization
 internal import Telemetry
 
 struct ServeCommand: AsyncParsableCommand {
@@ -34,7 +35,7 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let observation = try ServeObservation(log: log, traces: traces)
         do {
-            try await serve(observation)
+            try await serveOrFollow(observation)
         } catch {
             await observation.close()
             throw error
@@ -42,16 +43,33 @@ struct ServeCommand: AsyncParsableCommand {
         await observation.close()
     }
 
-    private func serve(_ observation: ServeObservation) async throws {
+    private func serveOrFollow(_ observation: ServeObservation) async throws {
         let started = Instant.now()
-        let logger = observation.logger
         // Before anything that takes long: a mistake in it ends the start.
         let settings = try access.configuration(metrics: try metricsAccess.access(), environment: Self.environment)
         let control = try AccessControl(settings)
+        let ranks = try await RankGroup.start(observation)
         let located = try await model.locate { name in
-            DownloadMeter(name, isTerminal: false) { logger.info("\($0)") }
+            DownloadMeter(name, isTerminal: false) { observation.logger.info("\($0)") }
         }
-        let plan = try LoadPlan(located, model: model, cache: cache, scheduler: scheduler, parallel: parallel)
+        let plan = try LoadPlan(
+            located, model: model, cache: cache, scheduler: scheduler, parallel: parallel,
+            processes: ranks?.processes)
+        let isReady = Atomic<Bool>(false)
+        if let ranks, !ranks.isFirst {
+            try await ranks.follow(plan)
+            isReady.store(true, ordering: .relaxed)
+        } else {
+            try await serve(plan, control, settings, observation, started: started) { isReady.store(true, ordering: .relaxed) }
+        }
+        await ranks?.close(isReady: isReady.load(ordering: .relaxed))
+    }
+
+    private func serve(
+        _ plan: LoadPlan, _ control: AccessControl, _ settings: AccessConfiguration, _ observation: ServeObservation,
+        started: Instant, whenReady: @escaping @Sendable () -> Void
+    ) async throws {
+        let logger = observation.logger
         let names = served.servedModelName.isEmpty ? [plan.root] : served.servedModelName
         var measured = plan.metricsConfiguration(
             modelName: names[0], queueLimit: server.maxNumQueuedReqs, labels: try monitoring.requestLabels())
@@ -81,6 +99,7 @@ struct ServeCommand: AsyncParsableCommand {
                 let generator = try await load(plan, names: names, metrics: metrics, observation)
                 metrics.engine.watch { generator.engineStatus }
                 server.modelReady(generator)
+                whenReady()
                 let seconds = Instant.now().seconds(since: started)
                 logger.info("ready after \(Double(Int(seconds * 1000)) / 1000) s")
                 return false
@@ -155,6 +174,7 @@ extension LoadPlan {
             \(executor.computesInFloat32 ? ", float32 reference mode" : ""); at most \(engine.maxRunningSequences) \
             sequences and \(engine.maxBatchedTokens) tokens a step
             """)
+        if let summary = ranks.summary { logger.info("\(summary)") }
         if let roundingNotice { logger.warning("\(roundingNotice)") }
     }
 }

@@ -83,10 +83,12 @@ struct SchedulerOptions: ParsableArguments {
 }
 
 struct ParallelOptions: ParsableArguments {
-    @Option(name: [.long, .customLong("tp")], help: "Workers among which the model is split.")
+    @Option(
+        name: [.long, .customLong("tp"), .customLong("tp", withSingleDash: true)],
+        help: "Ranks among which the model is split, each with threads and memory of its own.")
     var tensorParallelSize = 1
 
-    @Option(help: "Compute threads; by default the cores that this process may use.")
+    @Option(help: "Compute threads of all ranks together; by default the cores that this process may use.")
     var threads: Int?
 
     @Option(help: "Instruction set of the kernels: \(InstructionSet.allCases.map(\.rawValue).joined(separator: ", ")).")

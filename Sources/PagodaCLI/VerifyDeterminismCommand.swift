@@ -58,10 +58,7 @@ struct VerifyDeterminismCommand: AsyncParsableCommand {
         print(Self.row("case", "threads", "hash of all logits", "bits"))
         var outcomes: [Outcome] = [], expected: [PromptTrace]?
         for threads in threadCounts {
-            var options = plan.executor
-            options.threadCount = threads
-            let run = DeterminismRun(
-                try LocalExecutor(plan.checkpoint, options: options), decodedCount: decoded)
+            let run = DeterminismRun(try plan.makeExecutor(threadCount: threads), decodedCount: decoded)
             for arrangement in RunArrangement.all {
                 let traces = try run.run(prompts.map(\.tokenIDs), arrangement)
                 let outcome = Outcome(

@@ -5,6 +5,7 @@ import Testing
 private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)] = [
     "CPlatform": ([], []),
     "CKernels": ([], []),
+    "CMPI": ([], []),
     "Primitives": ([], []),
     "JSON": ([], []),
     "Telemetry": ([], ["CoreMetrics"]),
@@ -38,6 +39,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         ],
         ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "Logging"]
     ),
+    "MessagePassing": (["Models", "Kernels", "Primitives", "CMPI"], ["NIOCore", "NIOPosix"]),
     "LoadTesting": (["JSON", "Primitives"], ["AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]),
     "Benchmarking": (["Engine", "LoadTesting", "Sampling", "JSON", "Primitives"], []),
     "PagodaCLI": (
@@ -45,6 +47,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
             "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
             "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
             "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
+            "MessagePassing",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
     ),
     "pagoda": (["PagodaCLI"], []),

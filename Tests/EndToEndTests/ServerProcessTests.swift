@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Foundation
 import JSON
+import Kernels
 import NIOCore
 import NIOHTTP1
 import Testing
@@ -135,6 +136,28 @@ struct ServerProcessTests {
         #expect(after - before < 0.03 * 3, "\(after - before) s of processor time in 3 s")
     }
 
+    @Test("a model shared by ranks answers as one rank does, and is one model in the metrics")
+    func tensorParallelism() async throws {
+        let options = ["--kv-cache-memory-bytes", "64M", "--threads", "3"]
+        let request = #"{"prompt": "The capital of France is", "max_tokens": 24, "temperature": 0}"#
+        var answers: [String] = [], caches: [Substring?] = []
+        for ranks in [1, 3] {
+            let server = try await RunningServer(options + ["-tp", "\(ranks)"])
+            let response = try await server.post("/v1/completions", request)
+            let body = try JSONParser.parse([UInt8](buffer: try await response.body.collect(upTo: 1 << 20)))
+            answers.append(try #require(body["choices"]?.arrayValue?.first?["text"]?.stringValue))
+            caches.append(
+                try await server.get("/metrics").split(separator: "\n").first {
+                    $0.hasPrefix("vllm:cache_config_info{")
+                })
+            let line = "tensor parallel: 3 ranks; rank 0: 1 threads, rank 1: 1 threads, rank 2: 1 threads"
+            #expect(server.logText.contains(line) == (ranks == 3) || MemoryNode.all().count > 1)
+            #expect(server.terminate() == 0)
+        }
+        #expect(answers[0] == answers[1] && answers[0].contains("Paris"))
+        #expect(caches[0] != nil && caches[0] == caches[1])
+    }
+
     @Test("the binary needs only libraries that every system has")
     func libraries() throws {
         let allowed = ["linux-vdso", "ld-linux", "libc.so", "libm.so", "libstdc++.so", "libgcc_s.so"]
@@ -148,7 +171,8 @@ struct ServerProcessTests {
         arguments: [
             (["serve", "/no/such/model.gguf"], "/no/such/model.gguf"),
             (["serve"], "MODEL"),
-            (["serve", "MODEL", "--tensor_parallel_size", "2"], "tensor-parallel-size"),
+            (["serve", "MODEL", "--tensor_parallel_size", "2"], "9 attention heads"),
+            (["serve", "MODEL", "-tp", "0"], "tensor-parallel-size"),
             (["serve", "MODEL", "--max_model_len", "99999999"], "max-model-len"),
             (["serve", "MODEL", "--kv-cache-memory-bytes", "1k"], "KV cache"),
             (["serve", "MODEL", "--quantization", "gptq"], "quantization"),

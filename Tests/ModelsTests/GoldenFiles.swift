@@ -44,13 +44,14 @@ func relativeDistance(_ a: [Float], _ b: [Float]) -> Double {
 
 /// Runs sequences without a scheduler: each has a run of blocks of its own.
 final class PlainRunner {
-    let executor: LocalExecutor
+    let executor: any MeasuredExecutor
     private let logits: LogitsBuffer
     private let blocksPerSequence: Int
     private let options: LocalExecutorOptions
 
+    /// - Parameter ranks: That share the model.
     init(
-        _ checkpoint: ModelCheckpoint, sequences: Int, length: Int,
+        _ checkpoint: ModelCheckpoint, sequences: Int, length: Int, ranks: Int = 1,
         _ change: (inout LocalExecutorOptions) -> Void = { _ in }
     ) throws {
         var options = LocalExecutorOptions()
@@ -64,7 +65,10 @@ final class PlainRunner {
         options.blockCount = blocksPerSequence * sequences
         options.maximumLogitRows = max(64, sequences)
         self.options = options
-        executor = try LocalExecutor(checkpoint, options: options)
+        executor =
+            ranks == 1
+            ? try LocalExecutor(checkpoint, options: options)
+            : try ParallelExecutor(checkpoint, options: options, rankCount: ranks)
         logits = LogitsBuffer(rowCapacity: options.maximumLogitRows, vocabularySize: executor.vocabularySize)
     }
 

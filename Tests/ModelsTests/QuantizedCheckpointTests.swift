@@ -53,7 +53,7 @@ private enum Quantized {
     static func logits(
         _ checkpoint: ModelCheckpoint, _ prompt: [TokenID], wanted: Int,
         _ change: (inout LocalExecutorOptions) -> Void = { _ in }
-    ) throws -> (rows: [Float], executor: LocalExecutor) {
+    ) throws -> (rows: [Float], executor: any MeasuredExecutor) {
         let runner = try PlainRunner(checkpoint, sequences: 1, length: max(32, prompt.count), change)
         return (try runner.prefill(prompt, sequence: 0, wanted: wanted).flatMap { $0 }, runner.executor)
     }

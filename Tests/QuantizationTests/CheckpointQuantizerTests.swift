@@ -103,7 +103,8 @@ struct CheckpointQuantizerTests {
         batch.logitRows = batch.positions.suffix(4)
         batch.sequences = [
             ForwardBatch.Sequence(
-                firstRow: 0, rowCount: Int32(prompt.count), contextLength: Int32(prompt.count), blockTableOffset: 0)
+                firstRow: 0, rowCount: Int32(prompt.count), contextLength: Int32(prompt.count), blockTableOffset: 0,
+                promptLength: Int32(prompt.count))
         ]
         try executor.execute(batch, into: logits)
         return (0..<4).flatMap { row in logits.withRow(row) { row in (0..<row.count).map { row[$0] } } }

@@ -31,7 +31,7 @@ void check_pool(void) {
     begin_group("compute threads: stages and barriers");
     struct job *job = allocate(sizeof *job);
     for (int32_t workers = 1; workers <= 3; workers++) {
-        job->pool = pg_pool_create(workers);
+        job->pool = pg_pool_create(workers, 0);
         if (!check(job->pool != 0, "%d threads can't be had", workers))
             continue;
         for (int run = 0; run < 5; run++) {

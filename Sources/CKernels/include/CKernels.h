@@ -1,4 +1,5 @@
 // The kernels' whole interface. Listed here so that a build notices a new header.
+#include "pg_affinity.h"
 #include "pg_attention.h"
 #include "pg_codes.h"
 #include "pg_cpu.h"

@@ -10,13 +10,19 @@ struct pg_pool;
 typedef void pg_job_function(void *context, int32_t worker);
 
 /// Starts `count` − 1 threads; the caller of `pg_pool_run` is worker 0. Null if a thread can't be had.
-struct pg_pool *pg_pool_create(int32_t count);
+///
+/// `cpus` ([PG_CPU_WORDS], see pg_affinity.h): the CPUs that the threads, and whoever calls `pg_pool_run`, are bound to
+/// as long as they can be; null leaves them to the system.
+struct pg_pool *pg_pool_create(int32_t count, const uint64_t *cpus);
 
 /// Ends the threads and frees the pool. No job may be running.
 void pg_pool_destroy(struct pg_pool *pool);
 
 /// Runs `job` on all workers; returns when all are done. One caller at a time.
 void pg_pool_run(struct pg_pool *pool, pg_job_function *job, void *context);
+
+/// Lets the calling thread, if it was the last to call `pg_pool_run`, run where it could before.
+void pg_pool_release_caller(struct pg_pool *pool);
 
 /// Waits until every worker of the running job is here; the next stage's tiles are then all to be had.
 void pg_pool_barrier(struct pg_pool *pool);
