@@ -5,7 +5,7 @@ import Primitives
 import Scheduling
 
 /// Chains SHA-256 over the blocks of a sequence: a block's name is the hash of the name before it and of its tokens, so
-/// that it stands for everything up to the block's end. The first one hangs on the scope within which blocks are shared.
+/// that it stands for everything up to the block's end. The first one hangs on the scope of sharing.
 struct PrefixHasher {
     let blockSize: Int
     private var bytes: [UInt8] = []

@@ -60,7 +60,9 @@ struct ServeCommand: AsyncParsableCommand {
             try await ranks.follow(plan)
             isReady.store(true, ordering: .relaxed)
         } else {
-            try await serve(plan, control, settings, observation, started: started) { isReady.store(true, ordering: .relaxed) }
+            try await serve(plan, control, settings, observation, started: started) {
+                isReady.store(true, ordering: .relaxed)
+            }
         }
         await ranks?.close(isReady: isReady.load(ordering: .relaxed))
     }

@@ -50,7 +50,7 @@ struct PrefixCacheTests {
         #expect(simulation.outputs[[0, 0]] == simulation.outputs[[1, 0]])
     }
 
-    @Test("requests that come together compute their common prefix once and hold one copy of it", arguments: [1_000, 24])
+    @Test("requests that come together compute their common prefix once and hold one copy", arguments: [1_000, 24])
     func together(rows: Int) throws {
         var simulation = Simulation(Self.limits(rows: rows))
         for index in 0..<8 {
