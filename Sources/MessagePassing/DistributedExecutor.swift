@@ -53,6 +53,8 @@ public final class DistributedExecutor: MeasuredExecutor {
         local.join(ProcessExchange(memory: local.memory, transport: transport, fail: fail))
     }
 
+    public var weightBytes: Int { local.weightBytes }
+
     /// Every rank was started with the same options on the same model, or they would compute different things.
     private static func compare(
         _ local: LocalExecutor, _ options: LocalExecutorOptions, _ transport: any RankTransport

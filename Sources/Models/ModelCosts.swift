@@ -45,6 +45,8 @@ public struct ModelMachineRates: Sendable, Equatable {
 /// An executor that knows what its steps cost.
 public protocol MeasuredExecutor: Executor, SendableMetatype {
     var costs: ModelCosts { get }
+    /// Of the packed weights in this process.
+    var weightBytes: Int { get }
 
     /// Measures the machine's limits for some 50 ms. Only while nobody executes anything.
     func measuredRates() throws -> ModelMachineRates

@@ -109,6 +109,39 @@ struct EvalCommand: AsyncParsableCommand {
 
     // MARK: - Preparation
 
+    private var comparesWithReference: Bool { reference || referenceModel != nil }
+
+    /// The model that is compared with.
+    private var referenceOptions: ModelOptions {
+        var options = model
+        if let referenceModel {
+            options.modelArgument = referenceModel
+            options.modelOption = nil
+        }
+        return options
+    }
+
+    /// The bounds of `--fail-if`; all of them can be measured.
+    private func bounds() throws -> [QualityBound] {
+        try failIf.map { text in
+            let bound = try QualityBound(text)
+            if bound.metric.needsReference, !comparesWithReference {
+                throw CommandError.boundNotMeasured(bound.description, need: "--reference or --reference-model")
+            }
+            if !bound.metric.needsChoices, self.text == nil {
+                throw CommandError.boundNotMeasured(bound.description, need: "--text")
+            }
+            return bound
+        }
+    }
+
+    /// Those of `--choices`, or the program's own where a bound is about them.
+    private func questions(for bounds: [QualityBound]) throws -> [ChoiceQuestion]? {
+        guard choices != nil || bounds.contains(where: \.metric.needsChoices) else { return nil }
+        guard let choices, choices != "builtin" else { return try ChoiceQuestion.builtIn() }
+        return try ChoiceQuestion.parse(try LocalFile.text(atPath: choices, option: "choices"))
+    }
+
     private func plan(
         _ located: LocatedModel, _ model: ModelOptions, _ cache: CacheOptions, memoryLimit: Int
     ) throws -> LoadPlan {
