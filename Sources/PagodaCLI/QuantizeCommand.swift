@@ -73,7 +73,8 @@ struct QuantizeCommand: ParsableCommand {
         let quantizer = try CheckpointQuantizer(
             checkpoint, source: model, recipe: recipe,
             sequences: recipe.method == .gptq ? try sequences(of: checkpoint) : [],
-            threadCount: try parallel.checkedThreads() ?? Machine.coreCount, instructionSet: try parallel.instructionSet())
+            threadCount: try parallel.checkedThreads() ?? Machine.coreCount,
+            instructionSet: try parallel.instructionSet())
         let start = Instant.now()
         var modules: [ModuleReport] = [], line = ProgressLine()
         try quantizer.run(

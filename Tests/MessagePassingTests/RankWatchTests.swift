@@ -117,7 +117,8 @@ struct RankWatchTests {
         let host = try await host(reported, timing)
         for greeting in [[UInt8](repeating: 0, count: 18), [1, 2, 3]] {
             let channel = try await connect(host.invitation) { _ in greeting }
-            try await channel.close().get()
+            // The host may have closed it first.
+            try? await channel.close().get()
         }
         try await Task.sleep(for: .milliseconds(200))
         #expect(reported.errors.isEmpty)

@@ -17,7 +17,9 @@ private struct Sharing: Sendable, CustomTestStringConvertible {
 
     static let all: [Sharing] = {
         let plain = [
-            "llama", "llama-tied-bf16-sharded", "llama-biases-fp16", "llama-rope-llama3", "mistral-window", "qwen2",
+            "llama", "llama-tied-bf16-sharded", "llama-biases-fp16", "llama-rope-llama3", "mistral-window", "qwen",
+            "qwen2",
+            "qwen3-window", "gemma2", "gemma3-bf16", "phi3-window", "phi3-longrope",
         ]
         var all = plain.map { Sharing(name: $0, ranks: 2) }
         all += plain.map { name in
@@ -34,7 +36,7 @@ private struct Sharing: Sendable, CustomTestStringConvertible {
                     }, what: ", rounded to \(rounding)"))
         }
         // Two KV heads: with four ranks each is held twice. 96 MLP columns are six panels: shares are uneven.
-        for name in QuantizedCheckpointTests.names {
+        for name in dense {
             for ranks in [2, 4] {
                 all.append(Sharing(name: "quantized/\(name)", ranks: ranks))
                 all.append(
@@ -46,6 +48,9 @@ private struct Sharing: Sendable, CustomTestStringConvertible {
         return all
     }()
 }
+
+/// Mixtures of experts are not shared yet.
+private let dense = QuantizedCheckpointTests.names.filter { !$0.contains("moe") }
 
 @Suite("Tensor parallelism")
 struct TensorParallelTests {
@@ -92,7 +97,7 @@ struct TensorParallelTests {
         #expect(try bits(checkpoint, ranks: 2, threads: count, packed) == expected)
     }
 
-    @Test("the ranks together hold the weights once, each its share", arguments: QuantizedCheckpointTests.names)
+    @Test("the ranks together hold the weights once, each its share", arguments: dense)
     func memory(name: String) throws {
         let checkpoint = try ModelCheckpoint.open(path: Golden.checkpoint("quantized/\(name)"))
         let whole = try PlainRunner(checkpoint, sequences: 1, length: 32) { $0.computesInFloat32 = false }
@@ -129,6 +134,8 @@ struct TensorParallelTests {
         #expect(throws: ModelError.self) {
             _ = try PlainRunner(checkpoint, sequences: 1, length: 32, ranks: 3)
         }
+        let experts = try ModelCheckpoint.open(path: Golden.checkpoint("qwen3moe")).configuration
+        #expect(message(2, experts).contains("mixture of experts"))
     }
 
     @Test("threads are shared out evenly, one a rank at least, and ranks over the memory nodes")

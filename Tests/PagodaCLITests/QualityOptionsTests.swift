@@ -44,7 +44,7 @@ struct QualityOptionsTests {
     @Test(
         "a quantisation that cannot be done is refused before anything is written",
         arguments: [
-            ("--calibration-text /dev/null", "tokenizer"), ("", "--calibration-text"),
+            ("--calibration-text /dev/null --seq-len 16", "tokenizer"), ("", "--calibration-text"),
             ("--method rtn --bits 7", "7 bits are not supported"), ("--method rtn --desc-act", "Act-order"),
             ("--method rtn --group-size 24", "does not divide the 32 inputs"),
             ("--method rtn --group-size 0", "--group-size 0 is not possible"), ("--method awq", "awq"),

@@ -71,8 +71,8 @@ struct RequestTimelineTests {
             // Both are there long before the first has grown.
             options.executor.beforeStep = { _ in usleep(5000) }
         } _: { test in
-            let prompt = String(repeating: "x", count: 90)
-            let body = #"{"prompt":["\#(prompt)","\#(prompt)"],"max_tokens":60,"ignore_eos":true}"#
+            let prompts = ["x", "y"].map { String(repeating: $0, count: 90) }
+            let body = #"{"prompt":["\#(prompts[0])","\#(prompts[1])"],"max_tokens":60,"ignore_eos":true}"#
             #expect(try await test.post("/v1/completions", body).status == 200)
             try await eventually { try await Self.document(of: test)["finished"]?.arrayValue?.count == 1 }
             let entry = try #require(try await Self.document(of: test)["finished"]?[0])
