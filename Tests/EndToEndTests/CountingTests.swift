@@ -41,7 +41,7 @@ struct CountingTests {
             defer { isOver.withLock { $0 = true } }
             return try await withThrowingTaskGroup(of: Tally.self) { group in
                 for client in 0..<12 {
-                    group.addTask { try await Self.requests(of: client, count: 25, to: server) }
+                    group.addTask { try await Self.requests(of: client, count: 60, to: server) }
                 }
                 var sum = Tally()
                 for try await tally in group { sum += tally }
