@@ -13,8 +13,8 @@ public final class LogitsBuffer {
         self.vocabularySize = vocabularySize
         let raw = UnsafeMutableRawBufferPointer.allocate(
             byteCount: rowCapacity * vocabularySize * MemoryLayout<Float>.stride, alignment: 64)
+        // Not filled: a row is written before it is read, and the pages of rows that no step reaches stay untouched.
         storage = raw.bindMemory(to: Float.self)
-        storage.initialize(repeating: 0)
     }
 
     deinit {
