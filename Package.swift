@@ -56,7 +56,7 @@ func room(
 let extraTestDependencies: [String: [Target.Dependency]] = [
     "Access": ["AccessTesting", "TraceTesting"],
     "Benchmarking": ["EngineTesting"],
-    "Engine": ["EngineTesting"],
+    "Engine": ["EngineTesting", "ModelFiles"],
     "Evaluation": ["EngineTesting"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
     "Hub": ["HubTesting"],

@@ -4,24 +4,28 @@
 
 #include "kv_cache.h"
 
+// Vectors of 16 at once, for few queries; a span has four.
+#define PG_MOST_VECTORS 4
+
 /// scores[q][position] = queries[q] · keys[:, position] for the positions below `end`, rounded up. The keys of `next`
 /// are asked for meanwhile.
 PG_INLINE void score(
     int32_t type, const struct span *span, const struct span *next, int32_t size, int32_t end,
     const float *const *queries, int count, float (*scores)[SPAN]
 ) {
-    for (int32_t unit = 0; unit * 8 < end; unit += 2 * PG_SCORE_VECTORS) {
-        f32x16 sums[PG_QUERIES][PG_SCORE_VECTORS];
-        const uint8_t *keys[PG_SCORE_VECTORS];
+    const int vectors = PG_VECTORS(count); // of 16 positions, at once
+    for (int32_t unit = 0; unit * 8 < end; unit += 2 * vectors) {
+        f32x16 sums[PG_QUERIES][PG_MOST_VECTORS];
+        const uint8_t *keys[PG_MOST_VECTORS];
 #pragma unroll
-        for (int i = 0; i < PG_SCORE_VECTORS; i++) {
+        for (int i = 0; i < vectors; i++) {
             keys[i] = span->keys[unit + 2 * i];
             for (int q = 0; q < count; q++)
                 sums[q][i] = broadcast16(0);
         }
         for (int32_t d = 0; d < size; d++) {
 #pragma unroll
-            for (int i = 0; i < PG_SCORE_VECTORS; i++) {
+            for (int i = 0; i < vectors; i++) {
                 if (type != PG_CACHE_F32)
                     __builtin_prefetch(next->keys[unit + 2 * i] + (size_t)d * next->key_stride);
                 const f32x16 key = cache_load16(type, keys[i]);
@@ -33,34 +37,34 @@ PG_INLINE void score(
         }
 #pragma unroll
         for (int q = 0; q < count; q++)
-            for (int i = 0; i < PG_SCORE_VECTORS; i++)
+            for (int i = 0; i < vectors; i++)
                 store16f(scores[q] + unit * 8 + i * 16, sums[q][i]);
     }
 }
 
-/// out[q] = out[q] × corrections[q] + Σ weights[q][position] × values[position, :] over positions [begin, end). The
+/// out[q] = out[q] × corrections[q] + Σ weights[q][position] × values[position, :] over positions [begin, end), for
+/// the dimensions from `d` on, 16 × `vectors` at once as long as there are so many; returns the first that is left. The
 /// values of `next` are asked for meanwhile.
-PG_INLINE void add_values(
+PG_INLINE int32_t add_dimensions(
     int32_t type, const struct span *span, const struct span *next, int32_t size, float (*weights)[SPAN],
-    int32_t begin, int32_t end, const float *corrections, float *const *out, int count
+    int32_t begin, int32_t end, const float *corrections, float *const *out, int count, int32_t d, int vectors
 ) {
     const size_t bytes = cache_element_bytes(type);
-    int32_t d = 0;
-    for (; d + 16 * PG_VALUE_VECTORS <= size; d += 16 * PG_VALUE_VECTORS) {
-        f32x16 sums[PG_QUERIES][PG_VALUE_VECTORS];
+    for (; d + 16 * vectors <= size; d += 16 * vectors) {
+        f32x16 sums[PG_QUERIES][PG_MOST_VECTORS];
 #pragma unroll
         for (int q = 0; q < count; q++)
-            for (int i = 0; i < PG_VALUE_VECTORS; i++)
+            for (int i = 0; i < vectors; i++)
                 sums[q][i] = load16f(out[q] + d + i * 16) * broadcast16(corrections[q]);
         for (int32_t position = begin; position < end;) {
             const size_t place = ((size_t)(position % 8) * size + d) * bytes;
             const uint8_t *value = span->values[position / 8] + place, *ahead = next->values[position / 8] + place;
             const int32_t unit_end = position / 8 * 8 + 8 < end ? position / 8 * 8 + 8 : end;
             for (; position < unit_end; position++, value += (size_t)size * bytes, ahead += (size_t)size * bytes) {
-                if (type != PG_CACHE_F32)
-                    __builtin_prefetch(ahead);
 #pragma unroll
-                for (int i = 0; i < PG_VALUE_VECTORS; i++) {
+                for (int i = 0; i < vectors; i++) {
+                    if (type != PG_CACHE_F32 && i % 2 == 0)
+                        __builtin_prefetch(ahead + (size_t)i * 16 * bytes);
                     const f32x16 sixteen = cache_load16(type, value + (size_t)i * 16 * bytes);
 #pragma unroll
                     for (int q = 0; q < count; q++)
@@ -70,14 +74,29 @@ PG_INLINE void add_values(
         }
 #pragma unroll
         for (int q = 0; q < count; q++)
-            for (int i = 0; i < PG_VALUE_VECTORS; i++)
+            for (int i = 0; i < vectors; i++)
                 store16f(out[q] + d + i * 16, sums[q][i]);
     }
+    return d;
+}
+
+/// The same for all dimensions.
+PG_INLINE void add_values(
+    int32_t type, const struct span *span, const struct span *next, int32_t size, float (*weights)[SPAN],
+    int32_t begin, int32_t end, const float *corrections, float *const *out, int count
+) {
+    int32_t d = 0;
+    if (PG_VECTORS(count) > 2)
+        d = add_dimensions(type, span, next, size, weights, begin, end, corrections, out, count, d, 4);
+    if (PG_VECTORS(count) > 1)
+        d = add_dimensions(type, span, next, size, weights, begin, end, corrections, out, count, d, 2);
+    d = add_dimensions(type, span, next, size, weights, begin, end, corrections, out, count, d, 1);
     for (; d < size; d += 8)
         for (int q = 0; q < count; q++) {
             f32x8 sum = load8(out[q] + d) * broadcast8(corrections[q]);
             for (int32_t position = begin; position < end; position++) {
-                const uint8_t *value = span->values[position / 8] + ((size_t)(position % 8) * size + d) * bytes;
+                const uint8_t *value =
+                    span->values[position / 8] + ((size_t)(position % 8) * size + d) * cache_element_bytes(type);
                 sum = fma8(broadcast8(weights[q][position]), cache_load8(type, value), sum);
             }
             store8(out[q] + d, sum);
@@ -236,9 +255,9 @@ static void attend_queries_f32(
     attend_queries(PG_CACHE_F32, span, span, task, size, first, parts, weights, corrections, values);
 }
 
-/// Queries that are few read the cache itself; many share a copy in fp32, and each number is converted once.
+/// Queries that are few, PG_DIRECT_QUERIES, read the cache itself; many share a copy in fp32, and each number is converted once.
 PG_INLINE int reads_cache(const struct pg_cache *cache, const struct pg_attention_task *task) {
-    return cache->block_size % 16 == 0 && task->row_count * task->group_size <= 2 * PG_QUERIES;
+    return cache->block_size % 16 == 0 && task->row_count * task->group_size <= PG_DIRECT_QUERIES;
 }
 
 PG_INLINE void attend(

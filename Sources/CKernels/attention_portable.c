@@ -3,8 +3,8 @@
 // The registers hold the sums of so many queries by so many vectors of 16 positions, or of 16 values.
 #define PG_QUERIES 1
 #define PG_QUERY_COUNTS X(1)
-#define PG_SCORE_VECTORS 1
-#define PG_VALUE_VECTORS 1
+#define PG_VECTORS(count) 1
+#define PG_DIRECT_QUERIES 2
 #include "attention.h"
 
 size_t pg_cache_head_bytes(int32_t type, int32_t head_size, int32_t block_size) {

@@ -39,6 +39,14 @@ struct CachedSequence {
         computedCount = end
     }
 
+    /// Starts from the full blocks of a sequence that began with the same tokens, and leaves itself one to compute.
+    mutating func adopt(_ other: CachedSequence, into free: inout FreeBlocks) {
+        let shared = min(tokenIDs.count - 1, other.computedCount) / free.blockSize
+        blocks = Array(other.blocks.prefix(shared))
+        computedCount = shared * free.blockSize
+        free.give(Array(other.blocks.dropFirst(shared)))
+    }
+
     /// Gives the blocks back; everything has to be computed again.
     mutating func drop(into free: inout FreeBlocks) {
         free.give(blocks)

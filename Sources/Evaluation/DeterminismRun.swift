@@ -52,6 +52,11 @@ public final class DeterminismRun {
                 sequence: CachedSequence(prompt), trace: PromptTrace(promptCount: prompt.count),
                 dropsAfter: arrangement.dropsCache ? 1 + index * 7 % max(1, decodedCount) : nil)
         }
+        if arrangement.findsPrefixes {
+            for index in running.indices {
+                running[index].sequence.adopt(try predecessor(of: prompts[index], &free), into: &free)
+            }
+        }
         var step = 0
         while running.contains(where: { !$0.isDone }) {
             batch.removeAll()
@@ -69,6 +74,20 @@ public final class DeterminismRun {
             step += 1
         }
         return running.map(\.trace)
+    }
+
+    /// A sequence that began as `prompt` does and ended otherwise.
+    private func predecessor(
+        of prompt: [TokenID], _ free: inout FreeBlocks
+    ) throws(EvaluationError) -> CachedSequence {
+        var sequence = CachedSequence(prompt.dropLast() + prompt.prefix(1))
+        while sequence.pendingCount > 0 {
+            batch.removeAll()
+            let count = min(sequence.pendingCount, executor.maximumRows)
+            try sequence.advance(by: count, wantedCount: 0, in: &batch, from: &free)
+            try execute()
+        }
+        return sequence
     }
 
     private func execute() throws(EvaluationError) {

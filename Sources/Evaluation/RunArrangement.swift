@@ -14,6 +14,8 @@ public struct RunArrangement: Sendable, Equatable {
     public var dropsCache = false
     /// Blocks are handed out in a shuffled order.
     public var scattersBlocks = false
+    /// Prompts find their full blocks in the cache, where another sequence that began alike left them.
+    public var findsPrefixes = false
 
     public init(name: String) {
         self.name = name
@@ -39,9 +41,11 @@ public struct RunArrangement: Sendable, Equatable {
                 $0.chunkSizes = [33]
                 $0.arrivalGap = 1
             },
+            RunArrangement("cached prefixes") { $0.findsPrefixes = true },
             RunArrangement("scattered blocks") { $0.scattersBlocks = true },
             RunArrangement("scattered, all else") {
                 $0.scattersBlocks = true
+                $0.findsPrefixes = true
                 $0.dropsCache = true
                 $0.chunkSizes = [16, 5, 40]
                 $0.arrivalGap = 2

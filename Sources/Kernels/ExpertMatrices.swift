@@ -2,7 +2,7 @@
 
 internal import CKernels
 
-/// One matrix for each expert, all of one shape. Memory belongs to an arena.
+/// One matrix for each expert, all of one shape, or some of the rows of each. Memory belongs to an arena.
 public struct ExpertMatrices: Sendable {
     public let rowCount: Int
     public let columnCount: Int
@@ -79,38 +79,45 @@ public struct ExpertMatrices: Sendable {
         if reader.permutesColumns { places.quantize(row: place, for: reader, kernels) }
     }
 
-    /// Brings the 8-bit form of a row's copy into its expert's order of columns, if that has one.
-    public func reorder(
+    /// Makes the 8-bit form of a row's copy as its expert reads it, if it does.
+    public func quantize(
         _ places: ActivationRows, row: Int, choice: Int, first: Int, _ routing: ExpertRouting, _ kernels: KernelSet
     ) {
-        let matrix = matrices[routing.expert(row: row, choice: choice)]
-        guard matrix.permutesColumns else { return }
-        places.quantize(row: routing.place(row: row, choice: choice, first: first), for: matrix, kernels)
+        places.quantize(
+            row: routing.place(row: row, choice: choice, first: first),
+            for: matrices[routing.expert(row: row, choice: choice)], kernels)
     }
 
-    /// gated = activation(gate × activations) × (up × activations) at every place; with the 8-bit form where `down`'s
-    /// expert reads it.
+    /// gated = activation(gate × activations) × (up × activations) at every place.
+    ///
+    /// - Parameters:
+    ///   - firstColumn: Where in `gated` the results of the first row go.
+    ///   - quantizes: Whether to make the 8-bit form where `down`'s expert reads it, too; then all columns are computed.
+    ///   - scratch: Of the shape of `gated`.
     public static func multiplyGated(
         gate: ExpertMatrices, up: ExpertMatrices, down: ExpertMatrices, _ routing: ExpertRouting,
-        _ activations: ActivationRows, into gated: ActivationRows, _ activation: GateActivation, scratch: FloatMatrix,
-        _ kernels: KernelSet, _ worker: Worker
+        _ activations: ActivationRows, into gated: ActivationRows, firstColumn: Int, _ activation: GateActivation,
+        quantizes: Bool, scratch: FloatMatrix, _ kernels: KernelSet, _ worker: Worker
     ) {
-        let width = gate.rowCount, places = routing.placeCapacity
+        let width = gate.rowCount, stride = gated.columnCount, places = routing.placeCapacity
         precondition(
-            up.rowCount == width && down.columnCount == width && gated.columnCount == width
-                && scratch.columnCount == width && activations.columnCount == gate.columnCount
-                && activations.columnCount == up.columnCount && places <= gated.rowCount && places <= scratch.rowCount,
+            up.rowCount == width && down.columnCount == stride && firstColumn >= 0 && firstColumn + width <= stride
+                && (!quantizes || width == stride) && scratch.columnCount == stride
+                && activations.columnCount == gate.columnCount && activations.columnCount == up.columnCount
+                && places <= gated.rowCount && places <= scratch.rowCount,
             "experts' product out of range")
         let gateProduct = Product(
-            activations, tokenCount: places, into: gated.values.row(0), stride: width, accumulate: false, kernels)
+            activations, tokenCount: places, into: gated.values.row(0) + firstColumn, stride: stride,
+            accumulate: false, kernels)
         let upProduct = Product(
-            activations, tokenCount: places, into: scratch.row(0), stride: width, accumulate: false, kernels)
+            activations, tokenCount: places, into: scratch.row(0) + firstColumn, stride: stride,
+            accumulate: false, kernels)
         gate.stage(routing, worker) { item, panels, tokens in
             gateProduct.compute(gate.experts[Int(item.expert)].part, panels, tokens)
             upProduct.compute(up.experts[Int(item.expert)].part, panels, tokens)
-            let quantizes = down.experts[Int(item.expert)].readsCodes
-            let rows = PackedMatrix.panelRows
-            let columns = panels.lowerBound * rows..<min(width, panels.upperBound * rows)
+            let quantizes = quantizes && down.experts[Int(item.expert)].readsCodes
+            let rows = PackedMatrix.panelRows, last = firstColumn + min(width, panels.upperBound * rows)
+            let columns = firstColumn + panels.lowerBound * rows..<last
             for row in tokens {
                 kernels.gate(gated.values, up: scratch, row: row, columns: columns, activation)
                 if quantizes { gated.quantize(row: row, columns: columns, kernels) }
@@ -118,17 +125,17 @@ public struct ExpertMatrices: Sendable {
         }
     }
 
-    /// out = matrix × activations at every place, shape [places, rowCount].
+    /// out = matrix × activations at every place, from `firstColumn` of its columns on.
     public func multiply(
-        _ routing: ExpertRouting, _ activations: ActivationRows, into out: FloatMatrix, _ kernels: KernelSet,
-        _ worker: Worker
+        _ routing: ExpertRouting, _ activations: ActivationRows, into out: FloatMatrix, firstColumn: Int,
+        _ kernels: KernelSet, _ worker: Worker
     ) {
         precondition(
-            activations.columnCount == columnCount && out.columnCount == rowCount
+            activations.columnCount == columnCount && firstColumn >= 0 && firstColumn + rowCount <= out.columnCount
                 && routing.placeCapacity <= out.rowCount, "experts' product out of range")
         let product = Product(
-            activations, tokenCount: routing.placeCapacity, into: out.row(0), stride: rowCount, accumulate: false,
-            kernels)
+            activations, tokenCount: routing.placeCapacity, into: out.row(0) + firstColumn, stride: out.columnCount,
+            accumulate: false, kernels)
         stage(routing, worker) { item, panels, tokens in product.compute(experts[Int(item.expert)].part, panels, tokens)
         }
     }

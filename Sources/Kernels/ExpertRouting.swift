@@ -121,6 +121,9 @@ public struct ExpertRouting: @unchecked Sendable {
         itemTotal.pointee = Int32(total)
     }
 
+    /// Places that the grouped rows take, with those left empty between them.
+    public var placeCount: Int { itemCount > 0 ? Int(items[itemCount - 1].endPlace) : 0 }
+
     /// Work items of the grouped rows.
     var itemCount: Int { Int(itemTotal.pointee) }
 

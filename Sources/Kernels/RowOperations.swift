@@ -61,11 +61,18 @@ extension KernelSet {
         functions.add(bias.row(0), Int32(bias.columnCount), matrix.row(row) + firstColumn)
     }
 
-    /// matrix[row] += other[otherRow] × factor.
-    public func add(_ other: FloatMatrix, row otherRow: Int, times factor: Float, to matrix: FloatMatrix, row: Int) {
+    /// matrix[row] += other[otherRow] × factor, for some columns, a multiple of 8; nil: for all.
+    public func add(
+        _ other: FloatMatrix, row otherRow: Int, times factor: Float, to matrix: FloatMatrix, row: Int,
+        columns: Range<Int>? = nil
+    ) {
+        let columns = columns ?? 0..<matrix.columnCount
         precondition(
-            other.columnCount == matrix.columnCount && matrix.columnCount % 8 == 0, "rows of different lengths")
-        functions.add_scaled(other.row(otherRow), factor, Int32(matrix.columnCount), matrix.row(row))
+            other.columnCount == matrix.columnCount && columns.lowerBound >= 0
+                && columns.upperBound <= matrix.columnCount && columns.count % 8 == 0, "columns out of range")
+        functions.add_scaled(
+            other.row(otherRow) + columns.lowerBound, factor, Int32(columns.count),
+            matrix.row(row) + columns.lowerBound)
     }
 
     /// matrix[row, i] *= factor for the first `columnCount` columns, a multiple of 8; nil: for all.

@@ -32,7 +32,7 @@ final class ProcessExchange: RankExchange {
     }
 
     func embed(_ tokenIDs: [Int32], _ worker: Worker) {
-        let hidden = memory.matrix(.hidden), own = tokens[transport.rank]
+        let hidden = memory.hidden, own = tokens[transport.rank]
         worker.stage(tiles: tokenIDs.count) { row in
             let token = Int(tokenIDs[row])
             if own.contains(token) { memory.copyEmbedding(of: token, toRow: row, of: hidden) }
@@ -48,9 +48,13 @@ final class ProcessExchange: RankExchange {
 
     func gather(_ buffer: SharedBuffer, rows: Int, _ worker: Worker) {
         alone(worker) { () throws(RankError) in
-            try transport.gather(memory.matrix(buffer), rows: rows, columns: columns[buffer.rawValue], root: nil)
+            guard let matrix = memory.matrix(buffer) else { return }
+            try transport.gather(matrix, rows: rows, columns: columns[buffer.rawValue], root: nil)
         }
     }
+
+    /// Nobody reads this rank's memory.
+    func meet(_ worker: Worker) {}
 
     func collect(_ logits: LogitsBuffer, rows: Int, _ worker: Worker) {
         alone(worker) { () throws(RankError) in

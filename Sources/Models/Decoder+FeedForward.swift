@@ -7,7 +7,7 @@ extension Decoder {
         switch layer.feedForward {
         case .dense(let matrices):
             norm(layer.feedForwardNorm, rows: rows, for: matrices.reader, worker)
-            gate(matrices, into: buffers.feedForward, rows: rows, worker)
+            gate(matrices, into: buffers.feedForward, .gated, rows: rows, worker)
             addToResidual(
                 matrices.down, buffers.feedForward.gated, bias: nil, norm: layer.feedForwardOutputNorm, rows: rows,
                 worker)
@@ -17,14 +17,16 @@ extension Decoder {
     }
 
     /// gated = activation(gate × normed) × (up × normed), as `down` reads it.
-    private func gate(_ matrices: GatedMatrices, into buffers: GatedBuffers, rows: Int, _ worker: Worker) {
+    private func gate(
+        _ matrices: GatedMatrices, into buffers: GatedBuffers, _ shared: SharedBuffer, rows: Int, _ worker: Worker
+    ) {
         let down = matrices.down, quantizes = down.usesQuantizedActivations
         let isEachTiles = share.isWhole && !down.permutesColumns
         PackedMatrix.multiplyGated(
             gate: matrices.gate, up: matrices.up, self.buffers.normed, tokenCount: rows, into: buffers.gated,
-            firstColumn: share.firstGatedColumn, settings.activation, quantizes: quantizes && isEachTiles,
+            firstColumn: share.firstColumn(of: shared), settings.activation, quantizes: quantizes && isEachTiles,
             scratch: buffers.up, kernels, worker, workerCount: workerCount)
-        gather(.gated, rows: rows, worker)
+        gather(shared, rows: rows, worker)
         if quantizes, !isEachTiles {
             worker.stage(tiles: rows) { row in buffers.gated.quantize(row: row, for: down, kernels) }
         }
@@ -35,7 +37,8 @@ extension Decoder {
     /// hidden += Σ weight × expert(normed), over each row's experts.
     ///
     /// A row's copies stand beside others' in its experts' products, whose order of summation for a row knows nothing
-    /// of them; what its experts give is added in the order in which it chose them.
+    /// of them; what its experts give is added in the order in which it chose them. Ranks have some columns of every
+    /// expert, and choose alike, since all have the whole router.
     private func experts(
         _ mixture: ExpertMixture, _ layer: DecoderLayer, _ buffers: ExpertBuffers, rows: Int, _ worker: Worker
     ) {
@@ -50,7 +53,9 @@ extension Decoder {
                 row: row, logits: buffers.routerLogits, normalizes: settings.normalizesExperts, kernels)
             if quantizes { self.buffers.normed.quantize(row: row, kernels) }
         }
+        let isWhole = share.isWhole
         for first in stride(from: 0, to: rows, by: routing.groupCapacity) {
+            if first > 0 { share.exchange?.meet(worker) }
             let group = first..<min(rows, first + routing.groupCapacity), copies = group.count * perRow
             worker.stage(tiles: 1) { _ in routing.group(rows: group) }
             worker.stage(tiles: copies) { copy in
@@ -60,27 +65,33 @@ extension Decoder {
             }
             ExpertMatrices.multiplyGated(
                 gate: mixture.gate, up: mixture.up, down: mixture.down, routing, buffers.inputs,
-                into: buffers.gated.gated, settings.activation, scratch: buffers.gated.up, kernels, worker)
-            if mixture.down.permutesColumns {
+                into: buffers.gated.gated, firstColumn: share.firstColumn(of: .expertGated), settings.activation,
+                quantizes: isWhole, scratch: buffers.gated.up, kernels, worker)
+            gather(.expertGated, rows: routing.placeCount, worker)
+            if !isWhole || mixture.down.permutesColumns {
                 worker.stage(tiles: copies) { copy in
-                    mixture.down.reorder(
+                    mixture.down.quantize(
                         buffers.gated.gated, row: first + copy / perRow, choice: copy % perRow, first: first, routing,
                         kernels)
                 }
             }
-            mixture.down.multiply(routing, buffers.gated.gated, into: buffers.outputs, kernels, worker)
+            mixture.down.multiply(
+                routing, buffers.gated.gated, into: buffers.outputs, firstColumn: share.firstColumn(of: .hidden),
+                kernels, worker)
             worker.stage(tiles: group.count) { index in
                 let row = first + index
                 for choice in 0..<perRow {
                     kernels.add(
                         buffers.outputs, row: routing.place(row: row, choice: choice, first: first),
-                        times: routing.weight(row: row, choice: choice), to: self.buffers.hidden, row: row)
+                        times: routing.weight(row: row, choice: choice), to: self.buffers.hidden, row: row,
+                        columns: share.columns(of: .hidden))
                 }
             }
         }
         if let shared = mixture.shared, let gated = buffers.shared {
             sharedExpert(shared, gated, buffers.routerLogits, column: routing.expertCount, rows: rows, worker)
         }
+        gather(.hidden, rows: rows, worker)
     }
 
     /// hidden += sigmoid(gate) × expert(normed), where the gate is a column of the router's logits.
@@ -89,12 +100,14 @@ extension Decoder {
         _ worker: Worker
     ) {
         worker.stage(tiles: rows) { row in buffers.normed.quantize(row: row, for: matrices.reader, kernels) }
-        gate(matrices, into: gated, rows: rows, worker)
+        gate(matrices, into: gated, .sharedGated, rows: rows, worker)
         matrices.down.multiply(
-            gated.gated, tokenCount: rows, into: buffers.branch, kernels, worker, workerCount: workerCount)
+            gated.gated, tokenCount: rows, into: buffers.branch, firstColumn: share.firstColumn(of: .hidden), kernels,
+            worker, workerCount: workerCount)
         worker.stage(tiles: rows) { row in
             kernels.add(
-                buffers.branch, row: row, times: kernels.sigmoid(gates[row, column]), to: buffers.hidden, row: row)
+                buffers.branch, row: row, times: kernels.sigmoid(gates[row, column]), to: buffers.hidden, row: row,
+                columns: share.columns(of: .hidden))
         }
     }
 }

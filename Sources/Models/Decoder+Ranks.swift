@@ -4,28 +4,29 @@ internal import Kernels
 
 /// A rank's place in buffers that all ranks have whole.
 struct RankShare {
-    let firstHiddenColumn: Int
-    let firstAttentionColumn: Int
-    let firstGatedColumn: Int
+    /// The columns that it computes, by buffer; empty where one rank has the whole model.
+    private let columns: [Range<Int>]
     /// The first token whose logits are this rank's.
     let firstToken: Int
     /// Nil where one rank has the whole model.
     let exchange: (any RankExchange)?
 
     static var whole: RankShare {
-        RankShare(
-            firstHiddenColumn: 0, firstAttentionColumn: 0, firstGatedColumn: 0, firstToken: 0, exchange: nil)
+        RankShare(columns: [], firstToken: 0, exchange: nil)
     }
 
     var isWhole: Bool { exchange == nil }
+
+    /// The columns of a buffer that this rank computes; nil: all of them.
+    func columns(of buffer: SharedBuffer) -> Range<Int>? { isWhole ? nil : columns[buffer.rawValue] }
+
+    func firstColumn(of buffer: SharedBuffer) -> Int { columns(of: buffer)?.lowerBound ?? 0 }
 }
 
 extension RankShare {
     init(_ memory: RankMemory, exchange: any RankExchange) {
         let rank = memory.shard.rank
-        firstHiddenColumn = memory.columns(of: .hidden, rank: rank).lowerBound
-        firstAttentionColumn = memory.columns(of: .attention, rank: rank).lowerBound
-        firstGatedColumn = memory.columns(of: .gated, rank: rank).lowerBound
+        columns = SharedBuffer.allCases.map { memory.columns(of: $0, rank: rank) }
         firstToken = memory.tokens(ofRank: rank).lowerBound
         self.exchange = exchange
     }

@@ -83,13 +83,13 @@ struct Decoder {
     ) {
         let out = norm == nil ? buffers.hidden : buffers.branch
         matrix.multiply(
-            activations, tokenCount: rows, into: out, firstColumn: share.firstHiddenColumn, accumulate: norm == nil,
-            kernels, worker, workerCount: workerCount)
+            activations, tokenCount: rows, into: out, firstColumn: share.firstColumn(of: .hidden),
+            accumulate: norm == nil, kernels, worker, workerCount: workerCount)
         if !share.isWhole {
             // The bias of this rank's columns.
             if let bias {
                 worker.stage(tiles: rows) { row in
-                    kernels.add(bias, to: out, row: row, firstColumn: share.firstHiddenColumn)
+                    kernels.add(bias, to: out, row: row, firstColumn: share.firstColumn(of: .hidden))
                 }
             }
             gather(norm == nil ? .hidden : .branch, rows: rows, worker)
@@ -111,7 +111,7 @@ struct Decoder {
 
     private func attentionOperands(window: Int, quantizes: Bool) -> KVCacheStorage.AttentionOperands {
         KVCacheStorage.AttentionOperands(
-            queries: buffers.queryKeyValue, out: buffers.attention, firstOutColumn: share.firstAttentionColumn,
+            queries: buffers.queryKeyValue, out: buffers.attention, firstOutColumn: share.firstColumn(of: .attention),
             quantizes: quantizes, groupSize: groupSize, window: window, scale: settings.attentionScale,
             softcap: settings.attentionSoftcap, scratch: buffers.attentionScratch, partials: buffers.attentionPartials)
     }

@@ -47,7 +47,7 @@ extension DecoderWeights {
             ? tokenEmbedding
             : try loader.matrix(.outputHead, rows: vocabulary, columns: hidden, rounding: options.headRounding)
         let divisors = try loader.rotaryDivisors()
-        let longest = RotaryVariants(configuration).variant(promptLength: options.contextLength)
+        let longest = RotaryVariants(configuration.ropeScaling).variant(promptLength: options.contextLength)
         rotary = try (0...longest).map {
             try RotaryFrequencies(
                 configuration, divisors: divisors, contextLength: options.contextLength, variant: $0)

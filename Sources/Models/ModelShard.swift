@@ -22,9 +22,9 @@ extension TensorRole {
         switch self {
         case .query: .heads
         case .key, .value: .keyValueHeads
-        case .tokenEmbedding, .outputHead, .attentionOutput, .gate, .up, .down, .gateUp: .panels
-        // Fused Q, K and V are cut by `RowRange.split`; mixtures of experts are not shared yet, see `check`.
-        case .queryKeyValue, .router, .expert, .sharedExpert, .sharedExpertGate: nil
+        case .tokenEmbedding, .outputHead, .attentionOutput, .gate, .up, .down, .gateUp, .expert, .sharedExpert: .panels
+        // Fused Q, K and V are cut by `RowRange.split`. Every rank routes by itself: it must know all the experts.
+        case .queryKeyValue, .router, .sharedExpertGate: nil
         case .outputNorm, .attentionNorm, .feedForwardNorm, .attentionOutputNorm, .feedForwardOutputNorm, .queryNorm,
             .keyNorm:
             nil
@@ -41,6 +41,8 @@ public struct ModelShard: Sendable, Equatable {
 
     private static let panelRows = 16
 
+    private static func panels(_ rows: Int) -> Int { (rows + panelRows - 1) / panelRows }
+
     /// - Throws: If ranks so many cannot share the heads or have nothing to hold; the error names the count.
     public init(rank: Int, of rankCount: Int, _ configuration: ModelConfiguration) throws(ModelError) {
         precondition(rank >= 0 && rank < rankCount, "no such rank")
@@ -53,9 +55,6 @@ public struct ModelShard: Sendable, Equatable {
 
     private static func check(_ configuration: ModelConfiguration, rankCount: Int) throws(ModelError) {
         guard rankCount > 1 else { return }
-        guard configuration.experts == nil else {
-            throw .unsupportedFeature("tensor parallelism of a mixture of experts", file: configuration.architecture)
-        }
         let heads = configuration.headCount, keyValueHeads = configuration.keyValueHeadCount
         func canShare(_ count: Int) -> Bool {
             heads % count == 0 && (keyValueHeads % count == 0 || count % keyValueHeads == 0)
@@ -66,12 +65,17 @@ public struct ModelShard: Sendable, Equatable {
                 isHeads ? "attention heads" : "KV heads", count: isHeads ? heads : keyValueHeads,
                 ranks: rankCount, possible: (1...heads).filter(canShare))
         }
-        let widths = [
-            ("MLP columns", configuration.intermediateSize), ("hidden columns", configuration.hiddenSize),
-            ("tokens of the vocabulary", configuration.vocabularySize),
+        var widths = [
+            ("hidden columns", configuration.hiddenSize), ("tokens of the vocabulary", configuration.vocabularySize),
         ]
-        for (name, width) in widths where width < rankCount * panelRows {
-            let possible = (1...heads).filter { canShare($0) && $0 * panelRows <= width }
+        let experts = configuration.experts
+        if experts.map({ !$0.denseLayers.isEmpty }) ?? true {
+            widths.append(("MLP columns", configuration.intermediateSize))
+        }
+        if let experts { widths.append(("columns of an expert", experts.intermediateSize)) }
+        if let width = experts?.sharedIntermediateSize { widths.append(("columns of the shared expert", width)) }
+        for (name, width) in widths where panels(width) < rankCount {
+            let possible = (1...heads).filter { canShare($0) && $0 <= panels(width) }
             throw .cannotSplit(name, count: width, ranks: rankCount, possible: possible)
         }
     }
@@ -89,7 +93,7 @@ public struct ModelShard: Sendable, Equatable {
             let first = rank * keyValueHeadCount / rankCount
             return first * perHead..<(first + heads) * perHead
         case .panels:
-            let panels = (count + Self.panelRows - 1) / Self.panelRows
+            let panels = Self.panels(count)
             func bound(_ rank: Int) -> Int { min(count, panels * rank / rankCount * Self.panelRows) }
             return bound(rank)..<bound(rank + 1)
         }

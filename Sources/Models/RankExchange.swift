@@ -13,6 +13,10 @@ public enum SharedBuffer: Int, Sendable, CaseIterable {
     case attention
     /// What the MLP's last product reads.
     case gated
+    /// The same of experts; its rows are the places of their tokens.
+    case expertGated
+    /// The same of the expert that all tokens go to.
+    case sharedGated
     /// What is normed before it is added to the residual stream.
     case branch
 }
@@ -24,19 +28,25 @@ public struct RankMemory {
     let tokenEmbedding: PackedMatrix
     let vocabularySize: Int
 
-    /// Shape [rows of the largest batch, columns of all ranks].
-    public func matrix(_ buffer: SharedBuffer) -> FloatMatrix {
+    /// Shape [rows of the largest batch, hidden size].
+    public var hidden: FloatMatrix { buffers.hidden }
+
+    /// Shape [rows of the largest batch, columns of all ranks]; nil where the model has no such part.
+    public func matrix(_ buffer: SharedBuffer) -> FloatMatrix? {
         switch buffer {
         case .hidden: buffers.hidden
         case .attention: buffers.attention.values
         case .gated: buffers.feedForward.gated.values
+        case .expertGated: buffers.experts?.gated.gated.values
+        case .sharedGated: buffers.experts?.shared?.gated.values
         case .branch: buffers.branch
         }
     }
 
     /// The columns of a buffer that `rank` computes.
     public func columns(of buffer: SharedBuffer, rank: Int) -> Range<Int> {
-        shard.rows(buffer == .attention ? .heads : .panels, count: matrix(buffer).columnCount, rank: rank)
+        guard let matrix = matrix(buffer) else { return 0..<0 }
+        return shard.rows(buffer == .attention ? .heads : .panels, count: matrix.columnCount, rank: rank)
     }
 
     /// The tokens whose embedding and whose logits are `rank`'s.
@@ -63,19 +73,22 @@ public protocol RankExchange: AnyObject {
     func embed(_ tokens: [Int32], _ worker: Worker)
     /// Gives every rank the columns of the first `rows` rows of a buffer that the others have computed.
     func gather(_ buffer: SharedBuffer, rows: Int, _ worker: Worker)
+    /// Waits until every rank has come here: where nothing else keeps a buffer from being written before the others
+    /// have read what they gathered from it.
+    func meet(_ worker: Worker)
     /// Gives the first rank the logits of the others' tokens in the first `rows` rows.
     func collect(_ logits: LogitsBuffer, rows: Int, _ worker: Worker)
 }
 
 /// Between ranks of one process: each reads the memory of the others.
 ///
-/// One for each rank. Between two writes of a buffer there is always a meeting after the others have read it: that of
-/// the next buffer.
+/// One for each rank. Between two writes of a buffer there is always a meeting after the others have read it: mostly
+/// that of the next buffer.
 final class SharedMemoryExchange: RankExchange {
     private let rank: Int
     private let members: [RankMemory]
     /// By buffer and rank; and the columns that the rank computes.
-    private let matrices: [[FloatMatrix]]
+    private let matrices: [[FloatMatrix?]]
     private let columns: [[Range<Int>]]
     /// By rank.
     private let tokens: [Range<Int>]
@@ -94,14 +107,14 @@ final class SharedMemoryExchange: RankExchange {
         tokens = members.indices.map { members[$0].tokens(ofRank: $0) }
     }
 
-    /// Waits until every rank has come here. The rank's own workers have done so in the stage before.
-    private func meet(_ worker: Worker) {
+    /// The rank's own workers have met in the stage before.
+    func meet(_ worker: Worker) {
         if worker.index == 0 { leaders.meet() }
         worker.meetOthers()
     }
 
     func embed(_ tokenIDs: [Int32], _ worker: Worker) {
-        let own = matrices[SharedBuffer.hidden.rawValue][rank]
+        let own = members[rank].hidden
         worker.stage(tiles: tokenIDs.count) { row in
             let token = Int(tokenIDs[row])
             for owner in tokens.indices where tokens[owner].contains(token) {
@@ -112,10 +125,11 @@ final class SharedMemoryExchange: RankExchange {
 
     func gather(_ buffer: SharedBuffer, rows: Int, _ worker: Worker) {
         meet(worker)
-        let matrices = matrices[buffer.rawValue], columns = columns[buffer.rawValue], own = matrices[rank]
+        let matrices = matrices[buffer.rawValue], columns = columns[buffer.rawValue]
+        guard let own = matrices[rank] else { return }
         worker.stage(tiles: rows) { row in
             for other in matrices.indices where other != rank {
-                matrices[other].copyColumns(columns[other], ofRow: row, to: own)
+                matrices[other]?.copyColumns(columns[other], ofRow: row, to: own)
             }
         }
     }

@@ -119,7 +119,7 @@ public struct RotaryVariants: Sendable, Equatable {
     /// One for all.
     public init() { scaling = .none }
 
-    public init(_ configuration: ModelConfiguration) { scaling = configuration.ropeScaling }
+    public init(_ scaling: RopeScaling) { self.scaling = scaling }
 
     public func variant(promptLength: Int) -> Int { scaling.variant(promptLength: promptLength) }
 }

@@ -68,7 +68,7 @@ struct LoadPlan {
         }
         engine.schedulerDelay = .microseconds(Int64(scheduler.schedulerDelay * 1000))
         engine.cachesPrefixes = cache.enablePrefixCaching ?? true
-        engine.rotaryVariants = RotaryVariants(configuration)
+        engine.rotaryVariants = RotaryVariants(configuration.ropeScaling)
         engine.seed = model.seed
         self.engine = engine
     }

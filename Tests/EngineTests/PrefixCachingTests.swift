@@ -2,6 +2,7 @@
 
 import Engine
 import EngineTesting
+import ModelFiles
 import Models
 import Primitives
 import Sampling
@@ -47,6 +48,25 @@ struct PrefixCachingTests {
             await harness.engine.shutdown(draining: .seconds(1))
             #expect(harness.observer.steps.allSatisfy { $0.prefixHitTokenCount == 0 }, "\(scopes)")
         }
+    }
+
+    @Test("where long prompts are rotated otherwise, short ones find nothing of theirs, nor they of short ones")
+    func rotaryVariants() async throws {
+        let harness = try Harness { configuration, model in
+            configuration.rotaryVariants = RotaryVariants(.dynamicNTK(trainedLength: 24))
+            model.capacity = CacheCapacity(blockCount: 40, blockSize: 4)
+        }
+        let short = request(1, length: 20)
+        var long = request(2, length: 10)
+        long.promptTokenIDs = short.promptTokenIDs + long.promptTokenIDs
+        var found: [Int] = []
+        for next in [short, long, short, long] {
+            let handle = try harness.engine.submit(next)
+            _ = try await CheckedStream(handle.events, choiceCount: 1).collect()
+            found.append(handle.cachedPromptTokenCount)
+        }
+        #expect(found == [0, 0, 16, 28])
+        await harness.engine.shutdown(draining: .seconds(1))
     }
 
     @Test("a conversation's next turn finds the answer before it")

@@ -51,6 +51,10 @@ struct DeterminismTests {
         #expect(chunks.allSatisfy { $0.sequences.allSatisfy { $0.rowCount <= 7 } })
         // Prompts are prefilled while others decode.
         #expect(chunks.contains { Set($0.sequences.map(\.rowCount)).isSuperset(of: [1, 7]) })
+        // Of 1, 40, 16, 17 and 130 tokens what full blocks of 16 leave, and one at least.
+        let found = try batches("cached prefixes").batches.first { !$0.logitRows.isEmpty }
+        #expect(found?.sequences.map(\.rowCount) == [1, 8, 16, 1, 2])
+        #expect(found?.sequences.map(\.contextLength) == [1, 40, 16, 17, 130])
         let consecutive = try batches("together").tables.last?.last, scattered = try batches("scattered blocks").tables
         #expect(consecutive.map { zip($0, $0.dropFirst()).count { $0 + 1 != $1 } } == 1)
         #expect(scattered.first?.last.map { zip($0, $0.dropFirst()).contains { $0 + 1 == $1 } } == false)

@@ -120,9 +120,9 @@ struct ExpertTests {
                         up: up, into: gathered, kernels)
                 }
                 ExpertMatrices.multiplyGated(
-                    gate: gate, up: up, down: down, routing, gathered, into: gated, .silu, scratch: scratch, kernels,
-                    worker)
-                down.multiply(routing, gated, into: out, kernels, worker)
+                    gate: gate, up: up, down: down, routing, gathered, into: gated, firstColumn: 0, .silu,
+                    quantizes: true, scratch: scratch, kernels, worker)
+                down.multiply(routing, gated, into: out, firstColumn: 0, kernels, worker)
             }
             for row in group {
                 for choice in 0..<perRow {

@@ -19,7 +19,8 @@ private struct Sharing: Sendable, CustomTestStringConvertible {
         let plain = [
             "llama", "llama-tied-bf16-sharded", "llama-biases-fp16", "llama-rope-llama3", "mistral-window", "qwen",
             "qwen2",
-            "qwen3-window", "gemma2", "gemma3-bf16", "phi3-window", "phi3-longrope",
+            "qwen3-window", "gemma2", "gemma3-bf16", "phi3-window", "phi3-longrope", "mixtral-window", "qwen2moe",
+            "qwen3moe",
         ]
         var all = plain.map { Sharing(name: $0, ranks: 2) }
         all += plain.map { name in
@@ -36,8 +37,9 @@ private struct Sharing: Sendable, CustomTestStringConvertible {
                     }, what: ", rounded to \(rounding)"))
         }
         // Two KV heads: with four ranks each is held twice. 96 MLP columns are six panels: shares are uneven.
-        for name in dense {
-            for ranks in [2, 4] {
+        // The mixtures' experts are of two panels.
+        for name in QuantizedCheckpointTests.names {
+            for ranks in name.contains("moe") ? [2] : [2, 4] {
                 all.append(Sharing(name: "quantized/\(name)", ranks: ranks))
                 all.append(
                     Sharing(
@@ -48,9 +50,6 @@ private struct Sharing: Sendable, CustomTestStringConvertible {
         return all
     }()
 }
-
-/// Mixtures of experts are not shared yet.
-private let dense = QuantizedCheckpointTests.names.filter { !$0.contains("moe") }
 
 @Suite("Tensor parallelism")
 struct TensorParallelTests {
@@ -89,6 +88,23 @@ struct TensorParallelTests {
         #expect(try bits(checkpoint, ranks: sharing.ranks, sharing.change) == expected)
     }
 
+    @Test("ranks give the bits of one for more rows than experts take at once", arguments: [true, false])
+    func manyRowsOfExperts(isReference: Bool) throws {
+        let checkpoint = try ModelCheckpoint.open(path: Golden.checkpoint("qwen2moe"))
+        func bits(ranks: Int) throws -> [[UInt32]] {
+            let runner = try PlainRunner(checkpoint, sequences: 6, length: 100, ranks: ranks) {
+                $0.computesInFloat32 = isReference
+                $0.maximumRows = 600
+            }
+            let pieces = (0..<6).map { sequence in
+                let tokens = (0..<100).map { TokenID(($0 * 7 + sequence * 5) % 61) }
+                return PlainRunner.Piece(sequence: sequence, start: 0, tokens: tokens, wanted: 10)
+            }
+            return try runner.run(pieces).map { $0.map(\.bitPattern) }
+        }
+        #expect(try bits(ranks: 2) == bits(ranks: 1))
+    }
+
     @Test("how many threads a rank has does not show in its results", arguments: [1, 3, 4, 6])
     func threads(count: Int) throws {
         let checkpoint = try ModelCheckpoint.open(path: Golden.checkpoint("quantized/gptq-act-order-of-each"))
@@ -97,7 +113,7 @@ struct TensorParallelTests {
         #expect(try bits(checkpoint, ranks: 2, threads: count, packed) == expected)
     }
 
-    @Test("the ranks together hold the weights once, each its share", arguments: dense)
+    @Test("the ranks together hold the weights once, each its share", arguments: QuantizedCheckpointTests.names)
     func memory(name: String) throws {
         let checkpoint = try ModelCheckpoint.open(path: Golden.checkpoint("quantized/\(name)"))
         let whole = try PlainRunner(checkpoint, sequences: 1, length: 32) { $0.computesInFloat32 = false }
@@ -134,8 +150,8 @@ struct TensorParallelTests {
         #expect(throws: ModelError.self) {
             _ = try PlainRunner(checkpoint, sequences: 1, length: 32, ranks: 3)
         }
-        let experts = try ModelCheckpoint.open(path: Golden.checkpoint("qwen3moe")).configuration
-        #expect(message(2, experts).contains("mixture of experts"))
+        let experts = try ModelCheckpoint.open(path: Golden.checkpoint("qwen2moe")).configuration
+        #expect(message(4, experts).contains("24 columns of an expert"))
     }
 
     @Test("threads are shared out evenly, one a rank at least, and ranks over the memory nodes")
