@@ -164,7 +164,7 @@ struct seen {
 };
 
 PG_INLINE struct seen seen_by(const struct pg_attention_task *task, int32_t q, int32_t first) {
-    const int32_t position = task->first_position + q / task->group_size;
+    const int32_t position = task->first_position + (task->rows_are_heads ? 0 : q / task->group_size);
     return (struct seen){
         clamp_to_span(task->window > 0 ? position - task->window + 1 - first : 0), clamp_to_span(position + 1 - first)};
 }
@@ -223,24 +223,24 @@ PG_INLINE void add_span(
 }
 
 /// Does X with COUNT queries from `q` on, as many at once as there are registers for, until all have had it.
-#define EACH_QUERY for (int32_t q = 0, done; done = 0, q < query_count; q += done) { PG_QUERY_COUNTS }
+#define EACH_QUERY for (int32_t q = q_begin, done; done = 0, q < q_end; q += done) { PG_QUERY_COUNTS }
 
-/// The queries of a task against one span: first all of them against its keys, then against its values, since both
-/// together do not fit the first cache.
+/// Queries [q_begin, q_end) of a task against one span: first all of them against its keys, then against its values,
+/// since both together do not fit the first cache.
 PG_INLINE void attend_queries(
     int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
-    int32_t first, struct softmax *parts, float (*weights)[SPAN], float *corrections, float *values
+    int32_t first, int32_t q_begin, int32_t q_end, struct softmax *parts, float (*weights)[SPAN], float *corrections,
+    float *values
 ) {
-    const int32_t query_count = task->row_count * task->group_size;
 #define X(COUNT) \
-    if (done == 0 && query_count - q >= COUNT) { \
+    if (done == 0 && q_end - q >= COUNT) { \
         weigh_span(type, span, next, task, size, first, q, COUNT, parts, weights, corrections); \
         done = COUNT; \
     }
     EACH_QUERY
 #undef X
 #define X(COUNT) \
-    if (done == 0 && query_count - q >= COUNT) { \
+    if (done == 0 && q_end - q >= COUNT) { \
         add_span(type, span, next, task, size, first, q, COUNT, weights, corrections, values); \
         done = COUNT; \
     }
@@ -249,22 +249,25 @@ PG_INLINE void attend_queries(
 }
 
 static void attend_queries_f32(
-    const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first, struct softmax *parts,
-    float (*weights)[SPAN], float *corrections, float *values
+    const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first, int32_t q_begin,
+    int32_t q_end, struct softmax *parts, float (*weights)[SPAN], float *corrections, float *values
 ) {
-    attend_queries(PG_CACHE_F32, span, span, task, size, first, parts, weights, corrections, values);
+    attend_queries(
+        PG_CACHE_F32, span, span, task, size, first, q_begin, q_end, parts, weights, corrections, values);
 }
 
 /// Queries that are few, PG_DIRECT_QUERIES, read the cache itself; many share a copy in fp32, and each number is converted once.
-PG_INLINE int reads_cache(const struct pg_cache *cache, const struct pg_attention_task *task) {
-    return cache->block_size % 16 == 0 && task->row_count * task->group_size <= PG_DIRECT_QUERIES;
+PG_INLINE int reads_cache(const struct pg_cache *cache, int32_t query_count) {
+    return cache->block_size % 16 == 0 && query_count <= PG_DIRECT_QUERIES;
 }
 
 PG_INLINE void attend(
     int32_t type, const struct pg_cache *cache, const struct pg_attention_task *task, float *scratch
 ) {
     const int32_t size = cache->head_size, group_size = task->group_size;
-    const int32_t query_count = task->row_count * group_size, end = task->first_position + task->row_count;
+    const int32_t query_count = task->row_count * group_size, heads = task->rows_are_heads ? task->row_count : 1;
+    const int32_t queries_per_head = query_count / heads;
+    const int32_t end = task->first_position + (task->rows_are_heads ? 1 : task->row_count);
     float *keys = scratch, *copied = keys + (size_t)size * SPAN, *values = copied + (size_t)size * SPAN;
     float (*weights)[SPAN] = (float (*)[SPAN])(void *)(values + (size_t)query_count * size);
     float *corrections = (float *)(void *)(weights + query_count);
@@ -289,18 +292,20 @@ PG_INLINE void attend(
         memset(values, 0, (size_t)query_count * size * sizeof(float));
         for (int32_t q = 0; q < query_count; q++)
             parts[q] = (struct softmax){-INFINITY, 0};
-        for (; first < part_end; first += SPAN) {
-            struct span span, next;
-            if (reads_cache(cache, task)) {
-                const int32_t following = first + SPAN < end ? first + SPAN : first;
-                find_span(cache, task, first, clamp_to_span(end - first), &span);
-                find_span(cache, task, following, clamp_to_span(end - following), &next);
-                attend_queries(type, &span, &next, task, size, first, parts, weights, corrections, values);
-            } else {
-                copy_span(type, cache, task, first, clamp_to_span(end - first), keys, copied, &span);
-                attend_queries_f32(&span, task, size, first, parts, weights, corrections, values);
+        for (; first < part_end; first += SPAN)
+            for (int32_t i = 0; i < heads; i++) {
+                const int32_t head = task->kv_head + i, q = i * queries_per_head, q_end = q + queries_per_head;
+                struct span span, next;
+                if (reads_cache(cache, queries_per_head)) {
+                    const int32_t following = first + SPAN < end ? first + SPAN : first;
+                    find_span(cache, task, head, first, clamp_to_span(end - first), &span);
+                    find_ahead(cache, task, heads, i, following, clamp_to_span(end - following), &next);
+                    attend_queries(type, &span, &next, task, size, first, q, q_end, parts, weights, corrections, values);
+                } else {
+                    copy_span(type, cache, task, head, first, clamp_to_span(end - first), keys, copied, &span);
+                    attend_queries_f32(&span, task, size, first, q, q_end, parts, weights, corrections, values);
+                }
             }
-        }
         for (int32_t q = 0; q < query_count; q++) {
             float *out = task->out + (size_t)(q / group_size) * task->out_stride + (size_t)(q % group_size) * size;
             if (task->partials) {

@@ -129,9 +129,10 @@ PG_INLINE void find_scales(const struct pg_cache *cache, size_t base, size_t off
     memcpy(span->value_scales + unit, cache->values + scales, 8 * sizeof(float));
 }
 
-/// Finds a span's `count` positions from `first` on in the cache. Units past the last stay on it: they are never used.
+/// Finds a span's `count` positions from `first` on of a head in the cache. Units past the last stay on it: they are never used.
 PG_INLINE void find_span(
-    const struct pg_cache *cache, const struct pg_attention_task *task, int32_t first, int32_t count, struct span *span
+    const struct pg_cache *cache, const struct pg_attention_task *task, int32_t head, int32_t first, int32_t count,
+    struct span *span
 ) {
     const int32_t size = cache->head_size, block_size = cache->block_size;
     const size_t bytes = cache_element_bytes(cache->type);
@@ -141,7 +142,7 @@ PG_INLINE void find_span(
     for (int32_t unit = 0; unit < UNITS; unit++) {
         const int32_t position = first + (unit <= last ? unit : last - 1 + unit % 2) * 8;
         const size_t block = (size_t)task->block_table[position / block_size], offset = (size_t)(position % block_size);
-        const size_t base = head_offset(cache, block, task->kv_head);
+        const size_t base = head_offset(cache, block, head);
         span->keys[unit] = cache->keys + base + offset * bytes;
         span->values[unit] = cache->values + base + offset * size * bytes;
         if (span->is_scaled)
@@ -149,10 +150,33 @@ PG_INLINE void find_span(
     }
 }
 
-/// Copies a span's `count` positions from `first` on to fp32: keys [head_size, SPAN], values [SPAN, head_size].
+/// What is asked for while head `index` of `heads` computes: its share of the span of all of them, in the order in which
+/// they are in memory, since memory is read fastest so.
+PG_INLINE void find_ahead(
+    const struct pg_cache *cache, const struct pg_attention_task *task, int32_t heads, int32_t index, int32_t first,
+    int32_t count, struct span *ahead
+) {
+    const int32_t size = cache->head_size, block_size = cache->block_size, halves = block_size / 16;
+    const size_t bytes = cache_element_bytes(cache->type);
+    ahead->key_stride = (size_t)block_size * bytes;
+    const int32_t last = (count - 1) / 16;
+    for (int32_t i = 0; i < UNITS / 2; i++) {
+        const int32_t place = index * (UNITS / 2) + i, in_block = place % (heads * halves);
+        const int32_t sixteen = place / (heads * halves) * halves + in_block % halves;
+        const int32_t position = first + (sixteen < last ? sixteen : last) * 16;
+        const size_t block = (size_t)task->block_table[position / block_size], offset = (size_t)(position % block_size);
+        const size_t base = head_offset(cache, block, task->kv_head + in_block / halves);
+        for (int32_t j = 0; j < 2; j++) {
+            ahead->keys[2 * i + j] = cache->keys + base + (offset + (size_t)j * 8) * bytes;
+            ahead->values[2 * i + j] = cache->values + base + (offset + (size_t)j * 8) * size * bytes;
+        }
+    }
+}
+
+/// Copies a span's `count` positions from `first` on of a head to fp32: keys [head_size, SPAN], values [SPAN, head_size].
 PG_INLINE void copy_span(
-    int32_t type, const struct pg_cache *cache, const struct pg_attention_task *task, int32_t first, int32_t count,
-    float *restrict keys, float *restrict values, struct span *span
+    int32_t type, const struct pg_cache *cache, const struct pg_attention_task *task, int32_t head, int32_t first,
+    int32_t count, float *restrict keys, float *restrict values, struct span *span
 ) {
     const int32_t size = cache->head_size, block_size = cache->block_size;
     const size_t bytes = cache_element_bytes(type);
@@ -160,7 +184,7 @@ PG_INLINE void copy_span(
     for (int32_t unit = 0; unit < count; unit += 8) {
         const int32_t position = first + unit;
         const size_t block = (size_t)task->block_table[position / block_size], offset = (size_t)(position % block_size);
-        const size_t base = head_offset(cache, block, task->kv_head);
+        const size_t base = head_offset(cache, block, head);
         if (span->is_scaled)
             find_scales(cache, base, offset, unit, span);
         const uint8_t *key = cache->keys + base + offset * bytes;

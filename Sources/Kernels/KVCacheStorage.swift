@@ -97,12 +97,13 @@ public struct KVCacheStorage: @unchecked Sendable {
         }
     }
 
-    /// Rows of one sequence against one KV head; see `pg_attention.h` for the arithmetic.
+    /// Rows of one sequence against one KV head, or one row against several of them; see `pg_attention.h` for the arithmetic.
     public struct AttentionTask: Sendable {
         public var firstRow: Int32
         public var rowCount: Int32
         public var firstPosition: Int32
-        public var keyValueHead: Int32
+        /// More than one only of a single row.
+        public var keyValueHeads: Range<Int32>
         /// Where the sequence's block table starts.
         public var blockTableOffset: Int32
         /// The one part of the context that this task takes, and the row of the partial results where it goes; or, of
@@ -111,16 +112,17 @@ public struct KVCacheStorage: @unchecked Sendable {
         public var partialRow: Int32 = 0
 
         public init(
-            firstRow: Int32, rowCount: Int32, firstPosition: Int32, keyValueHead: Int32, blockTableOffset: Int32
+            firstRow: Int32, rowCount: Int32, firstPosition: Int32, keyValueHeads: Range<Int32>,
+            blockTableOffset: Int32
         ) {
             self.firstRow = firstRow
             self.rowCount = rowCount
             self.firstPosition = firstPosition
-            self.keyValueHead = keyValueHead
+            self.keyValueHeads = keyValueHeads
             self.blockTableOffset = blockTableOffset
         }
 
-        /// The most rows a task may have.
+        /// The most rows, or heads, that a task may have.
         public static let maximumRows = Int(PG_ATTENTION_ROWS)
         /// Positions of a part.
         public static let partSize = Int(PG_ATTENTION_PART)
@@ -167,7 +169,7 @@ public struct KVCacheStorage: @unchecked Sendable {
         }
     }
 
-    /// out[row, head] = attention of queries[row, head] for the heads that share the task's KV head.
+    /// out[row, head] = attention of queries[row, head] for the heads that share the task's KV heads.
     ///
     /// - Parameter blockTables: Covers the position of the task's last row, rounded up to 8.
     public func attend(
@@ -189,8 +191,8 @@ public struct KVCacheStorage: @unchecked Sendable {
 
     private func quantizeOutput(of task: AttentionTask, _ operands: AttentionOperands, _ kernels: KernelSet) {
         guard operands.quantizes else { return }
-        let width = operands.groupSize * shape.headSize
-        let first = operands.firstOutColumn + Int(task.keyValueHead) * width
+        let perHead = operands.groupSize * shape.headSize, width = task.keyValueHeads.count * perHead
+        let first = operands.firstOutColumn + Int(task.keyValueHeads.lowerBound) * perHead
         for row in 0..<Int(task.rowCount) {
             operands.out.quantize(row: Int(task.firstRow) + row, columns: first..<first + width, kernels)
         }
@@ -201,7 +203,7 @@ public struct KVCacheStorage: @unchecked Sendable {
         var view = view(of: task, operands)
         view.part_end = Int32(task.partCount)
         view.partials = operands.partials.row(Int(task.partialRow))
-        let last = Int(task.partialRow) + task.partCount * Int(task.rowCount) * operands.groupSize
+        let last = Int(task.partialRow) + task.partCount * Int(view.row_count) * operands.groupSize
         precondition(last <= operands.partials.rowCount, "partial results out of range")
         kernels.functions.merge_parts(&view, Int32(shape.headSize))
         quantizeOutput(of: task, operands, kernels)
@@ -209,16 +211,22 @@ public struct KVCacheStorage: @unchecked Sendable {
 
     private func view(of task: AttentionTask, _ operands: AttentionOperands) -> pg_attention_task {
         let queries = operands.queries, out = operands.out.values, partials = operands.partials
-        precondition(task.rowCount > 0 && Int(task.rowCount) <= AttentionTask.maximumRows, "task out of range")
+        let heads = task.keyValueHeads, isOfHeads = heads.count > 1
+        let rowCount = isOfHeads ? Int32(heads.count) : task.rowCount
+        precondition(
+            rowCount > 0 && Int(rowCount) <= AttentionTask.maximumRows && !heads.isEmpty
+                && (!isOfHeads || task.rowCount == 1) && Int(heads.upperBound) <= shape.keyValueHeadCount,
+            "task out of range")
         precondition(Int(task.firstRow) + Int(task.rowCount) <= min(queries.rowCount, out.rowCount), "no such rows")
         precondition(partials.columnCount == shape.headSize + 2, "partial results of another size")
-        let width = operands.groupSize * shape.headSize, column = Int(task.keyValueHead) * width
+        let width = operands.groupSize * shape.headSize, column = Int(heads.lowerBound) * width
         let outColumn = operands.firstOutColumn + column
-        precondition(outColumn >= 0 && outColumn + width <= out.columnCount, "heads out of range")
+        precondition(outColumn >= 0 && outColumn + heads.count * width <= out.columnCount, "heads out of range")
         return pg_attention_task(
             queries: queries.row(Int(task.firstRow)) + column, out: out.row(Int(task.firstRow)) + outColumn,
-            query_stride: queries.columnCount, out_stride: out.columnCount, row_count: task.rowCount,
-            first_position: task.firstPosition, kv_head: task.keyValueHead, group_size: Int32(operands.groupSize),
+            query_stride: isOfHeads ? width : queries.columnCount, out_stride: isOfHeads ? width : out.columnCount,
+            row_count: rowCount, rows_are_heads: isOfHeads ? 1 : 0, first_position: task.firstPosition,
+            kv_head: heads.lowerBound, group_size: Int32(operands.groupSize),
             window: Int32(operands.window), scale: operands.scale, softcap: operands.softcap, block_table: nil,
             first_part: task.part ?? 0, part_end: task.part.map { $0 + 1 } ?? Int32(task.partCount),
             partials: task.part == nil ? nil : partials.row(Int(task.partialRow)))

@@ -31,30 +31,38 @@ struct AttentionPlan {
         self.partialCapacity = partialCapacity
     }
 
-    /// Partial results for as many long contexts as are ever cut, of up to `maximumLength` tokens.
-    static func partialCount(maximumLength: Int, groupSize: Int, workerCount: Int) -> Int {
-        let partSize = KVCacheStorage.AttentionTask.partSize
-        return tasksPerWorker * workerCount * groupSize * ((maximumLength + partSize - 1) / partSize)
+    /// Partial results for as many contexts as are ever cut, of up to `maximumLength` tokens each, and no more than a
+    /// cache of `cacheTokens` holds.
+    static func partialCount(
+        _ configuration: ModelConfiguration, maximumLength: Int, cacheTokens: Int, workerCount: Int
+    ) -> Int {
+        let partSize = KVCacheStorage.AttentionTask.partSize, contexts = tasksPerWorker * workerCount
+        let parts = (maximumLength + partSize - 1) / partSize
+        return configuration.headCount * min(contexts * parts, contexts + cacheTokens / partSize)
     }
 
     /// With at least so many tasks for each worker none of them is cut.
     private static let tasksPerWorker = 4
 
-    /// Cuts every sequence's rows into tasks of one KV head each. If these are few, as when one user has a long
-    /// conversation, single rows are cut further, into the parts of their contexts. The longest come first, so that the
-    /// workers finish together.
+    /// Cuts every sequence's rows into tasks of one KV head each; of a single row with a context of several parts into
+    /// tasks of neighbouring heads, so that the cache is read in the order in which it is in memory. If tasks are few,
+    /// as when one user has a long conversation, single rows are cut further, into the parts of their contexts. The
+    /// longest come first, so that the workers finish together.
     mutating func make(for sequences: [ForwardBatch.Sequence]) {
         tasks.removeAll(keepingCapacity: true)
         merges.removeAll(keepingCapacity: true)
         let most = Int32(KVCacheStorage.AttentionTask.maximumRows)
         for sequence in sequences {
             let start = sequence.contextLength - sequence.rowCount
+            let readsMuch = sequence.rowCount == 1 && start >= Int32(KVCacheStorage.AttentionTask.partSize)
+            let heads = readsMuch ? min(keyValueHeadCount, Int(most)) : 1
             for offset in stride(from: 0, to: sequence.rowCount, by: Int(most)) {
-                for head in 0..<keyValueHeadCount {
+                for head in stride(from: 0, to: keyValueHeadCount, by: heads) {
+                    let last = min(keyValueHeadCount, head + heads)
                     tasks.append(
                         KVCacheStorage.AttentionTask(
                             firstRow: sequence.firstRow + offset, rowCount: min(most, sequence.rowCount - offset),
-                            firstPosition: start + offset, keyValueHead: Int32(head),
+                            firstPosition: start + offset, keyValueHeads: Int32(head)..<Int32(last),
                             blockTableOffset: sequence.blockTableOffset))
                 }
             }
@@ -86,17 +94,18 @@ struct AttentionPlan {
         var row = 0
         for index in tasks.indices where tasks[index].rowCount == 1 && tasks[index].partCount > 1 {
             let task = tasks[index], partCount = task.partCount
-            guard row + partCount * groupSize <= partialCapacity else { return }
+            let results = task.keyValueHeads.count * groupSize
+            guard row + partCount * results <= partialCapacity else { return }
             var merge = task
             merge.partialRow = Int32(row)
             merges.append(merge)
             for part in 0..<partCount {
                 var piece = task
                 piece.part = Int32(part)
-                piece.partialRow = Int32(row + part * groupSize)
+                piece.partialRow = Int32(row + part * results)
                 if part == 0 { tasks[index] = piece } else { tasks.append(piece) }
             }
-            row += partCount * groupSize
+            row += partCount * results
         }
     }
 }

@@ -74,10 +74,9 @@ public final class LayerwiseDecoder {
             pool: pool)
         frame = try Self.frame(checkpoint, loader: loader, options, kernels)
         batch = Self.batch(length: length, blockSize: options.blockSize)
-        let groupSize = configuration.headCount / configuration.keyValueHeadCount
         var plan = AttentionPlan(
             configuration, workerCount: pool.workerCount,
-            partialCapacity: Self.partialCount(options, groupSize: groupSize, workerCount: pool.workerCount))
+            partialCapacity: Self.partialCount(configuration, options, workerCount: pool.workerCount))
         plan.make(for: batch.sequences)
         self.plan = plan
         hidden = try FloatMatrix(
@@ -126,16 +125,19 @@ public final class LayerwiseDecoder {
             buffers: try DecoderBuffers(
                 configuration, rankCount: 1, rows: options.maximumModelLength, logitRows: 1,
                 scratchSize: cache.attentionScratch(groupSize: groupSize),
-                partialCount: partialCount(options, groupSize: groupSize, workerCount: workerCount),
+                partialCount: partialCount(configuration, options, workerCount: workerCount),
                 workerCount: workerCount, in: arena),
             rotary: rotary,
             slidingRotary: try weights.slidingRotary?.table(positions: options.maximumModelLength, in: arena),
             cache: cache, kernels: kernels, workerCount: workerCount, share: .whole)
     }
 
-    private static func partialCount(_ options: LocalExecutorOptions, groupSize: Int, workerCount: Int) -> Int {
+    private static func partialCount(
+        _ configuration: ModelConfiguration, _ options: LocalExecutorOptions, workerCount: Int
+    ) -> Int {
         AttentionPlan.partialCount(
-            maximumLength: options.maximumModelLength, groupSize: groupSize, workerCount: workerCount)
+            configuration, maximumLength: options.maximumModelLength,
+            cacheTokens: options.blockCount * options.blockSize, workerCount: workerCount)
     }
 
     /// One whole sequence in the first blocks of the cache; its tokens are to be filled in.

@@ -91,7 +91,8 @@ public final class LocalExecutor: MeasuredExecutor {
         instructionSet = kernels.instructionSet
         let groupSize = configuration.headCount / configuration.keyValueHeadCount
         let partialCount = AttentionPlan.partialCount(
-            maximumLength: options.maximumModelLength, groupSize: groupSize, workerCount: pool.workerCount)
+            configuration, maximumLength: options.maximumModelLength,
+            cacheTokens: options.blockCount * options.blockSize, workerCount: pool.workerCount)
         plan = AttentionPlan(configuration, workerCount: pool.workerCount, partialCapacity: partialCount)
         let arena = arena
         let rotary = try weights.rotary.map { try $0.table(positions: options.maximumModelLength, in: arena) }

@@ -55,18 +55,20 @@ private struct AttentionCase {
                     layer: 1, slot: Int(table[row / blockSize]) * blockSize + row % blockSize, from: source, row: row,
                     keyColumn: queryWidth, valueColumn: queryWidth + keyValueHeadCount * headSize, kernels)
             }
+            // The heads of a single row together.
+            let heads = chunk == 1 ? keyValueHeadCount : 1
             for start in stride(from: first, to: first + count, by: KVCacheStorage.AttentionTask.maximumRows) {
-                for head in 0..<keyValueHeadCount {
+                for head in stride(from: 0, to: keyValueHeadCount, by: heads) {
                     let task = KVCacheStorage.AttentionTask(
                         firstRow: Int32(start),
                         rowCount: Int32(min(KVCacheStorage.AttentionTask.maximumRows, first + count - start)),
-                        firstPosition: Int32(start), keyValueHead: Int32(head), blockTableOffset: 0)
+                        firstPosition: Int32(start), keyValueHeads: Int32(head)..<Int32(head + heads), blockTableOffset: 0)
                     pool.run { worker in
                         if splitsParts {
                             for part in (0..<task.partCount).reversed() {
                                 var piece = task
                                 piece.part = Int32(part)
-                                piece.partialRow = Int32(part * Int(task.rowCount) * groupSize)
+                                piece.partialRow = Int32(part * Int(task.rowCount) * heads * groupSize)
                                 cache.attend(layer: 1, task: piece, operands, blockTables: table, worker, kernels)
                             }
                             cache.mergeParts(of: task, operands, kernels)
@@ -169,9 +171,10 @@ struct AttentionTests {
         arguments: [255, 256, 257, 700], [0, 300])
     func parts(length: Int, window: Int) throws {
         let test = AttentionCase(length: length)
-        #expect(
-            try test.run(blockSize: 16, chunk: 64, window: window, splitsParts: true)
-                == test.run(blockSize: 16, chunk: 64, window: window))
+        let whole = try test.run(blockSize: 16, chunk: 64, window: window)
+        for chunk in [1, 64] {
+            #expect(try test.run(blockSize: 16, chunk: chunk, window: window, splitsParts: true) == whole)
+        }
     }
 
     @Test("any head size that is a multiple of 8 works", arguments: [8, 24, 72, 80, 128, 256])
@@ -203,7 +206,7 @@ struct AttentionTests {
                     rows: 1, columns: cache.attentionScratch(groupSize: 3), in: arena, purpose: "test"),
                 partials: try FloatMatrix(rows: 0, columns: 66, in: arena, purpose: "test"))
             let task = KVCacheStorage.AttentionTask(
-                firstRow: 15, rowCount: 1, firstPosition: 15, keyValueHead: 1, blockTableOffset: 0)
+                firstRow: 15, rowCount: 1, firstPosition: 15, keyValueHeads: 1..<2, blockTableOffset: 0)
             pool.run { cache.attend(layer: 0, task: task, operands, blockTables: [block], $0, kernels) }
             return rows(out.values)[15]
         }

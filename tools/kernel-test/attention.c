@@ -41,7 +41,8 @@ struct view {
     float softcap;
 };
 
-/// Stores the sequence in blocks of a random order, then attends `chunk` rows a call. `out` is like the queries.
+/// Stores the sequence in blocks of a random order, then attends `chunk` rows a call, of single rows to all heads.
+/// `out` is like the queries.
 static void attend(
     const struct sequence *sequence, const struct variant *variant, int32_t type, int32_t block_size, int32_t chunk,
     struct view view, float *out
@@ -66,12 +67,13 @@ static void attend(
             sequence->keys + (size_t)position * KV_HEADS * size, sequence->values + (size_t)position * KV_HEADS * size);
     float *scratch = allocate(sizeof(float) * pg_attention_scratch(group, size));
     for (int32_t first = 0; first < POSITIONS; first += chunk) {
-        for (int32_t head = 0; head < KV_HEADS; head++) {
+        for (int32_t head = 0; head < (chunk == 1 ? 1 : KV_HEADS); head++) {
+            const int32_t rows = chunk == 1 ? KV_HEADS : POSITIONS - first < chunk ? POSITIONS - first : chunk;
+            const size_t stride = chunk == 1 ? (size_t)group * size : sequence->row;
             const size_t at = (size_t)first * sequence->row + (size_t)head * group * size;
             const struct pg_attention_task task = {
-                .queries = sequence->queries + at, .out = out + at, .query_stride = sequence->row,
-                .out_stride = sequence->row, .row_count = POSITIONS - first < chunk ? POSITIONS - first : chunk,
-                .first_position = first, .kv_head = head, .group_size = group, .window = view.window,
+                .queries = sequence->queries + at, .out = out + at, .query_stride = stride, .out_stride = stride,
+                .row_count = rows, .rows_are_heads = chunk == 1, .first_position = first, .kv_head = head, .group_size = group, .window = view.window,
                 .scale = 0.125f, .softcap = view.softcap, .block_table = table, .part_end = INT32_MAX,
             };
             variant->kernels.attend(&cache, &task, scratch);

@@ -30,13 +30,15 @@ struct pg_cache {
     int32_t head_size; // a multiple of 8
 };
 
-/// Consecutive rows of one sequence against one KV head: the `group_size` query heads that share it.
+/// Consecutive rows of one sequence against one KV head: the `group_size` query heads that share it. Or one row against
+/// consecutive KV heads, which are its "rows" then: their keys and values are neighbours in memory.
 struct pg_attention_task {
     const float *queries; // row 0's first head of the group; [rows, query_stride]
     float *out;           // likewise, [rows, out_stride]
     size_t query_stride;
     size_t out_stride;
     int32_t row_count;      // at most PG_ATTENTION_ROWS
+    int32_t rows_are_heads; // KV heads from kv_head on, all at first_position
     int32_t first_position; // of row 0; row i attends to positions 0…first_position + i
     int32_t kv_head;
     int32_t group_size;
