@@ -12,6 +12,10 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var maxModelLength: Int
     /// `--long-prefill-token-threshold`: rows one sequence may have in a step. Nil: no limit of its own.
     public var maxPrefillChunk: Int?
+    /// `--max-bypass`: requests that may go before one that does not fit yet.
+    public var maxBypassCount = 16
+    /// `--max-decode-slowdown`: see `PrefillPacer`. 0: prompts take what a step has left.
+    public var maxDecodeSlowdown = 0.0
     /// `--scheduling-policy`.
     public var policy = SchedulingPolicy.fcfs
     /// `--scheduler-delay`: see `AdmissionWindow`.
@@ -50,6 +54,7 @@ public struct EngineConfiguration: Sendable, Equatable {
         limits.maxBatchedTokens = min(maxBatchedTokens, maximumRows)
         limits.maxLogitRows = maximumLogitRows
         limits.maxPrefillChunk = maxPrefillChunk
+        limits.maxBypassCount = max(0, maxBypassCount)
         limits.policy = policy
         limits.admissionDelay = schedulerDelay
         return limits

@@ -9,7 +9,8 @@ import Scheduling
 extension EngineLoop {
     func step() {
         let planned = Instant.now()
-        scheduler.schedule(at: planned, into: &batch)
+        let prefillRows = pacer.rows(besideDecodes: scheduler.decodingCount)
+        scheduler.schedule(at: planned, prefillRows: prefillRows, into: &batch)
         buildForwardBatch()
         noteSchedule(at: planned)
         let begun = Instant.now()
@@ -112,6 +113,9 @@ extension EngineLoop {
 
     /// Writes down for every sequence of the step what its time went to.
     private func noteStep(from planned: Instant, to drawn: Instant) {
+        pacer.note(
+            prefillRows: statistics.prefillTokenCount, decodeRows: statistics.decodeTokenCount,
+            seconds: drawn.seconds(since: planned))
         let shares = shareEstimator.shares(
             started: planned, ended: drawn, prefillRows: statistics.prefillTokenCount,
             decodeRows: statistics.decodeTokenCount)

@@ -33,6 +33,7 @@ final class EngineLoop {
     var statistics = StepStatistics()
     var queueClock = QueueClock()
     var shareEstimator = StepShareEstimator()
+    var pacer: PrefillPacer
     var hasher: PrefixHasher
     /// Requests that came since the last step was planned.
     var newcomers: [RequestRun] = []
@@ -55,8 +56,8 @@ final class EngineLoop {
     private static let toleratedFailures = 3
 
     init(
-        mailbox: Mailbox, limits: SchedulerLimits, seed: UInt64, executor: any Executor,
-        observer: (any EngineObserver)?
+        mailbox: Mailbox, limits: SchedulerLimits, maxDecodeSlowdown: Double, seed: UInt64,
+        executor: any Executor, observer: (any EngineObserver)?
     ) {
         self.mailbox = mailbox
         self.limits = limits
@@ -64,6 +65,7 @@ final class EngineLoop {
         self.executor = executor
         self.observer = observer
         scheduler = Scheduler(limits: limits)
+        pacer = PrefillPacer(slowdown: maxDecodeSlowdown)
         hasher = PrefixHasher(blockSize: limits.blockSize)
         // One row more than a step can ask for: samples of one prompt draw from a copy of its row.
         logits = LogitsBuffer(rowCapacity: limits.maxLogitRows + 1, vocabularySize: executor.vocabularySize)

@@ -39,7 +39,7 @@ public struct StepStatistics: Sendable {
     /// After the step.
     public var runningCount = 0
     public var waitingCount = 0
-    /// Why the head of the queue was not admitted, and nobody behind it: one of the queue's parts. Nil: nobody waits.
+    /// Why the head of the queue was not admitted: one of the queue's parts. Nil: nobody waits.
     public var waitingCause: LatencyPart?
 
     /// Sequences computed; 0: no step took place.

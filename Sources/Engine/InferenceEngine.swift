@@ -24,7 +24,8 @@ public final class InferenceEngine: Sendable {
             executor.cacheCapacity, maximumRows: executor.maximumRows, maximumLogitRows: executor.maximumLogitRows)
         mailbox = Mailbox()
         let loop = EngineLoop(
-            mailbox: mailbox, limits: limits, seed: configuration.seed, executor: executor, observer: observer)
+            mailbox: mailbox, limits: limits, maxDecodeSlowdown: configuration.maxDecodeSlowdown,
+            seed: configuration.seed, executor: executor, observer: observer)
         try EngineThread.start(named: "pagoda-engine") {
             loop.run()
         }

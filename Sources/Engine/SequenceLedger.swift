@@ -3,7 +3,7 @@
 import Primitives
 import Scheduling
 
-/// How long each cause has held the head of the queue, and with it everybody behind: nobody overtakes.
+/// How long each cause has held the head of the queue, and with it those behind: who overtakes it waits no more.
 ///
 /// So a waiting sequence costs nothing per step: it reads the clock when it begins to wait and when it stops.
 struct QueueClock {

@@ -25,10 +25,12 @@ struct BenchOptions: ParsableArguments {
     /// - Parameter sequenceLength: Tokens of the longest sequence, prompt and output; it is the default of
     ///   `--max-model-len`, so that the cache is not planned for a context that nothing fills.
     func plan(sequenceLength: Int) async throws -> LoadPlan {
-        var model = model, cache = cache
+        var model = model, cache = cache, scheduler = scheduler
         if model.maxModelLen == nil { model.maxModelLen = "\(sequenceLength)" }
         // As in vLLM's benchmarks: a prefix found in the cache is not measured.
         if cache.enablePrefixCaching == nil { cache.enablePrefixCaching = false }
+        // Nobody waits for single tokens here.
+        if scheduler.maxDecodeSlowdown == nil { scheduler.maxDecodeSlowdown = 0 }
         let plan = try LoadPlan(
             try await model.locate(), model: model, cache: cache, scheduler: scheduler, parallel: parallel)
         guard plan.executor.maximumModelLength >= sequenceLength else {

@@ -59,14 +59,8 @@ struct LoadPlan {
         self.executor = executor
 
         var engine = EngineConfiguration(maxModelLength: maximumLength)
-        engine.maxRunningSequences = scheduler.maxNumSeqs
         engine.maxBatchedTokens = executor.maximumRows
-        engine.maxPrefillChunk = scheduler.longPrefillTokenThreshold > 0 ? scheduler.longPrefillTokenThreshold : nil
-        guard scheduler.schedulerDelay.isFinite, (0...60_000).contains(scheduler.schedulerDelay) else {
-            throw CommandError.invalidOption(
-                name: "scheduler-delay", value: "\(scheduler.schedulerDelay)", allowed: "0 to 60000 milliseconds")
-        }
-        engine.schedulerDelay = .microseconds(Int64(scheduler.schedulerDelay * 1000))
+        try scheduler.apply(to: &engine)
         engine.cachesPrefixes = cache.enablePrefixCaching ?? true
         engine.rotaryVariants = RotaryVariants(configuration.ropeScaling)
         engine.seed = model.seed
@@ -126,6 +120,31 @@ extension ModelOptions {
         }
         guard count <= contextLength else { throw ModelError.contextTooLong(asked: count, supported: contextLength) }
         return count
+    }
+}
+
+extension SchedulerOptions {
+    /// Sets what the scheduler goes by.
+    func apply(to engine: inout EngineConfiguration) throws(CommandError) {
+        engine.maxRunningSequences = try positive(maxNumSeqs, option: "max-num-seqs")
+        engine.maxPrefillChunk = longPrefillTokenThreshold > 0 ? longPrefillTokenThreshold : nil
+        let delay = try checked(schedulerDelay, in: 0...60_000, option: "scheduler-delay", unit: " milliseconds")
+        engine.schedulerDelay = .microseconds(Int64(delay * 1000))
+        engine.maxDecodeSlowdown = try checked(maxDecodeSlowdown ?? 2.5, in: 0...1000, option: "max-decode-slowdown")
+        guard (0...1_000_000).contains(maxBypass) else {
+            throw .invalidOption(name: "max-bypass", value: "\(maxBypass)", allowed: "0 to 1000000")
+        }
+        engine.maxBypassCount = maxBypass
+    }
+
+    private func checked(
+        _ value: Double, in range: ClosedRange<Double>, option: String, unit: String = ""
+    ) throws(CommandError) -> Double {
+        guard value.isFinite, range.contains(value) else {
+            let allowed = "\(Int(range.lowerBound)) to \(Int(range.upperBound))\(unit)"
+            throw .invalidOption(name: option, value: "\(value)", allowed: allowed)
+        }
+        return value
     }
 }
 

@@ -13,7 +13,7 @@ public struct SequenceHandle: Hashable, Sendable {
     }
 }
 
-/// Why the head of the queue stays there, and everybody behind it.
+/// Why the head of the queue stays there. Whoever is behind it stays as well, or overtakes it.
 public enum WaitingCause: Sendable, Equatable, CaseIterable {
     /// As many sequences run as may.
     case slots
@@ -47,6 +47,8 @@ public struct Batch: Sendable, Equatable {
         }
 
         public var end: Int { start + count }
+        /// It is further behind than by the token that was drawn last: a prompt, or what was lost to preemption.
+        var catchesUp: Bool { count > 1 || !samples }
     }
 
     /// To be copied before the step computes anything, in this order.
@@ -71,6 +73,8 @@ public struct Batch: Sendable, Equatable {
     public var waitingCause: WaitingCause?
     public var rowCount = 0
     public var logitRowCount = 0
+    /// Of the rows, those of sequences that catch up.
+    var prefillRowCount = 0
     /// Prompt tokens of sequences admitted for the first time that were looked up in the prefix cache, and prompt
     /// tokens found there.
     public var prefixQueryCount = 0
@@ -86,6 +90,7 @@ public struct Batch: Sendable, Equatable {
         waitingCause = nil
         rowCount = 0
         logitRowCount = 0
+        prefillRowCount = 0
         prefixQueryCount = 0
         prefixHitCount = 0
     }
@@ -94,5 +99,6 @@ public struct Batch: Sendable, Equatable {
         entries.append(entry)
         rowCount += entry.count
         logitRowCount += entry.logitCount
+        if entry.catchesUp { prefillRowCount += entry.count }
     }
 }

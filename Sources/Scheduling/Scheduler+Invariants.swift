@@ -51,6 +51,8 @@ extension Scheduler {
         try require(
             logitRowCount == batch.logitRowCount && logitRowCount <= limits.maxLogitRows,
             "the budget of logits is exceeded")
+        let prefillRowCount = batch.entries.reduce(0) { $0 + ($1.catchesUp ? $1.count : 0) }
+        try require(prefillRowCount == batch.prefillRowCount, "rows of those who catch up are counted wrongly")
         try require(batch.preempted.isEmpty || batch.admitted.isEmpty, "a step both preempted and admitted")
         try require(!batch.entries.isEmpty || running.isEmpty, "running sequences, but nothing runs")
     }
@@ -63,6 +65,8 @@ extension Scheduler {
             try require(states.allSatisfy { $0.phase == phase }, "a sequence's phase is not its queue's")
             try require(zip(states, states.dropFirst()).allSatisfy { $0.rank < $1.rank }, "a queue is out of order")
             try require(states.allSatisfy { $0.pendingCount > 0 }, "a sequence has nothing to compute")
+            try require(
+                states.allSatisfy { $0.bypassCount <= limits.maxBypassCount }, "a sequence was overtaken too often")
         }
         let siblingCounts = [running, waiting].map { $0.reduce(0) { $0 + sequences[$1.index].unforkedSiblings.count } }
         try require(siblingCounts[0] == reservedCount, "reserved places are counted wrongly")

@@ -9,30 +9,29 @@ import Primitives
 /// before attention reads any. Sequences with one new prefix that arrive together thus follow the first of them, and
 /// compute it once.
 extension Scheduler {
-    /// Blocks from the start of `state`'s tokens on that others have named; its last token is always left to compute.
-    private func foundBlocks(for state: SequenceState, from first: Int) -> [BlockID] {
+    /// Blocks of `sequence` from the one with index `first` on that others have named; its last token is always left
+    /// to compute.
+    func foundBlocks(for sequence: SequenceHandle, from first: Int) -> [BlockID] {
+        let index = sequence.index
+        let end = min((sequences[index].tokenCount - 1) / limits.blockSize, sequences[index].blockHashes.count)
         // Rows whose logits are wanted must be computed.
-        guard state.unscoredPosition >= state.promptCount else { return [] }
+        guard first < end, sequences[index].unscoredPosition >= sequences[index].promptCount else { return [] }
         var found: [BlockID] = []
-        for index in first..<max(first, min((state.tokenCount - 1) / limits.blockSize, state.blockHashes.count)) {
-            guard let block = pool.block(named: state.blockHashes[index]) else { break }
+        for place in first..<end {
+            guard let block = pool.block(named: sequences[index].blockHashes[place]) else { break }
             found.append(block)
         }
         return found
     }
 
-    /// How many blocks of a waiting sequence are found in use, and so need none of the free ones.
-    func usedBlockCount(foundFor state: SequenceState) -> Int {
-        foundBlocks(for: state, from: 0).count { pool.referenceCount(of: $0) > 0 }
-    }
-
-    /// Takes over what is found for a sequence that is being admitted.
-    mutating func lookUp(_ sequence: SequenceHandle, in batch: inout Batch) {
-        let state = sequences[sequence.index]
-        guard state.unscoredPosition >= state.promptCount, !state.blockHashes.isEmpty else { return }
+    /// Gives what was found for a sequence that is being admitted to it.
+    mutating func take(_ found: [BlockID], forAdmitted sequence: SequenceHandle, in batch: inout Batch) {
+        let index = sequence.index
+        guard sequences[index].unscoredPosition >= sequences[index].promptCount, !sequences[index].blockHashes.isEmpty
+        else { return }
         // As in vLLM, whoever was preempted and comes back is not counted.
-        if state.preemptionCount == 0 { batch.prefixQueryCount += state.promptCount }
-        takeFoundBlocks(for: sequence, in: &batch)
+        if sequences[index].preemptionCount == 0 { batch.prefixQueryCount += sequences[index].promptCount }
+        take(found, for: sequence, in: &batch)
     }
 
     /// Takes over the blocks that hold what `sequence` would compute next, if it stands at the start of one.
@@ -41,7 +40,11 @@ extension Scheduler {
         guard sequences[index].pendingCount > limits.blockSize,
             held * limits.blockSize == sequences[index].computedCount
         else { return }
-        let found = foundBlocks(for: sequences[index], from: held)
+        take(foundBlocks(for: sequence, from: held), for: sequence, in: &batch)
+    }
+
+    private mutating func take(_ found: [BlockID], for sequence: SequenceHandle, in batch: inout Batch) {
+        let index = sequence.index
         for block in found {
             pool.retain(block)
         }

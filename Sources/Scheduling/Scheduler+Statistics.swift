@@ -6,9 +6,8 @@ extension Scheduler {
         var partialTokenCount = 0.0
         var partialBlockCount = 0.0
         for sequence in running {
-            let state = sequences[sequence.index]
-            let tail = state.computedCount % limits.blockSize
-            guard tail > 0, let last = state.blocks.last else { continue }
+            let tail = sequences[sequence.index].computedCount % limits.blockSize
+            guard tail > 0, let last = sequences[sequence.index].blocks.last else { continue }
             // Each holder of a shared block counts its part of it.
             let share = 1 / Double(pool.referenceCount(of: last))
             partialTokenCount += share * Double(tail)

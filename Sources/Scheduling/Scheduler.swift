@@ -25,6 +25,8 @@ public struct Scheduler: ~Copyable, Sendable {
     private var arrivalCount: UInt64 = 0
     var latestArrival: Instant?
     var arrivalBefore: Instant?
+    /// Rows that those who catch up may have in the step that is being planned.
+    private var prefillRowLimit = Int.max
 
     /// - Parameter blockOrder: the order in which blocks are handed out, for tests of block placement.
     public init(limits: SchedulerLimits, blockOrder: [BlockID]? = nil) {
@@ -37,6 +39,12 @@ public struct Scheduler: ~Copyable, Sendable {
     public var waitingCount: Int { waiting.count + reservedCount + waitingSiblingCount }
     public var hasWork: Bool { !running.isEmpty || !waiting.isEmpty }
     public var usedBlockCount: Int { pool.usedCount }
+    /// Running sequences that wait for nothing but their next token.
+    public var decodingCount: Int {
+        var count = 0
+        for sequence in running where sequences[sequence.index].pendingCount == 1 { count += 1 }
+        return count
+    }
 
     /// Takes a request in: a handle for each sample, in order.
     public mutating func submit(
@@ -69,8 +77,12 @@ public struct Scheduler: ~Copyable, Sendable {
     }
 
     /// Plans a step: running sequences first, then waiting ones, within one budget of rows.
-    public mutating func schedule(at now: Instant, into batch: inout Batch) {
+    ///
+    /// - Parameter prefillRows: Rows, at least 1, that those who catch up may have together, so that the others' tokens
+    ///   don't wait too long for them; nil: as many as the step has left.
+    public mutating func schedule(at now: Instant, prefillRows: Int? = nil, into batch: inout Batch) {
         batch.removeAll()
+        prefillRowLimit = prefillRows.map { max(1, $0) } ?? .max
         continueRunning(into: &batch)
         // Whoever was preempted comes first, and there was no room for it.
         batch.waitingCause = batch.preempted.isEmpty ? admitWaiting(at: now, into: &batch) : .blocks
@@ -110,11 +122,14 @@ public struct Scheduler: ~Copyable, Sendable {
 
     private mutating func continueRunning(into batch: inout Batch) {
         var index = 0
-        while index < running.count {
+        while index < running.count, hasRows(beside: batch) {
             let sequence = running[index]
             takeFoundBlocks(for: sequence, in: &batch)
             // A row for each of those behind, so that a long prompt never stalls their tokens.
-            guard let entry = plan(sequence, beside: batch, sparing: running.count - index - 1) else { return }
+            guard let entry = plan(sequence, beside: batch, sparing: running.count - index - 1) else {
+                index += 1
+                continue
+            }
             while !provideBlocks(for: entry, in: &batch) {
                 let victim = running[running.count - 1]
                 preempt(victim, in: &batch)
@@ -125,18 +140,33 @@ public struct Scheduler: ~Copyable, Sendable {
         }
     }
 
-    /// The next rows of `sequence`, leaving `sparedCount` to others if it can. Nil if the step has no row left.
-    func plan(_ sequence: SequenceHandle, beside batch: Batch, sparing sparedCount: Int) -> Batch.Entry? {
-        let state = sequences[sequence.index]
+    /// Whether the step can take anybody beside `batch`.
+    func hasRows(beside batch: borrowing Batch) -> Bool {
+        batch.rowCount < limits.maxBatchedTokens && batch.logitRowCount < limits.maxLogitRows
+    }
+
+    /// Whether it can take somebody who catches up.
+    func hasPrefillRows(beside batch: borrowing Batch) -> Bool {
+        hasRows(beside: batch) && batch.prefillRowCount < prefillRowLimit
+    }
+
+    /// The next rows of `sequence` in a step that has some, leaving `sparedCount` to others if it can. Nil if it
+    /// catches up, and the step has no rows for that left.
+    func plan(_ sequence: SequenceHandle, beside batch: borrowing Batch, sparing sparedCount: Int) -> Batch.Entry? {
+        let index = sequence.index, start = sequences[index].computedCount
+        let pending = sequences[index].pendingCount
         let rows = limits.maxBatchedTokens - batch.rowCount
         let logitRows = limits.maxLogitRows - batch.logitRowCount
-        guard rows > 0, logitRows > 0 else { return nil }
-        var count = min(state.pendingCount, max(1, rows - sparedCount))
-        count = min(count, limits.maxPrefillChunk ?? count, state.rowLimit(forLogits: max(1, logitRows - sparedCount)))
-        let end = state.computedCount + count
+        var count = min(pending, max(1, rows - sparedCount), limits.maxPrefillChunk ?? pending)
+        if pending > 1 {
+            count = min(count, prefillRowLimit - batch.prefillRowCount)
+            guard count > 0 else { return nil }
+        }
+        count = min(count, sequences[index].rowLimit(forLogits: max(1, logitRows - sparedCount)))
+        let end = start + count
         return Batch.Entry(
-            sequence: sequence, start: state.computedCount, count: count, logitCount: state.logitCount(through: end),
-            samples: end == state.tokenCount)
+            sequence: sequence, start: start, count: count, logitCount: sequences[index].logitCount(through: end),
+            samples: end == sequences[index].tokenCount)
     }
 
     private mutating func preempt(_ victim: SequenceHandle, in batch: inout Batch) {

@@ -19,6 +19,8 @@ public struct SchedulerLimits: Sendable, Equatable {
     public var maxModelLength: Int
     /// Rows one sequence may have in a step (`--long-prefill-token-threshold`). Nil: as many as the step has left.
     public var maxPrefillChunk: Int?
+    /// How many others may go before a waiting sequence that does not fit yet (`--max-bypass`). 0: nobody overtakes.
+    public var maxBypassCount = 16
     public var blockSize: Int
     public var blockCount: Int
     public var policy = SchedulingPolicy.fcfs

@@ -35,6 +35,8 @@ struct SequenceState: Sendable {
     /// The first position of the prompt whose logits are still wanted; `promptCount` if none are.
     var unscoredPosition = 0
     var preemptionCount = 0
+    /// Others that went before it while it waited for room.
+    var bypassCount = 0
     /// Block i holds the tokens from i × block size on.
     var blocks: [BlockID] = []
     /// Of the full blocks of its tokens, in order; empty if it shares nothing.

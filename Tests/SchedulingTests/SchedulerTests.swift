@@ -27,8 +27,8 @@ private struct Bench: ~Copyable {
 
     /// Plans, commits and extends; the plan as (sequence, start, count).
     @discardableResult
-    mutating func step() throws -> [Planned] {
-        scheduler.schedule(at: Instant(nanoseconds: 0), into: &batch)
+    mutating func step(prefillRows: Int? = nil) throws -> [Planned] {
+        scheduler.schedule(at: Instant(nanoseconds: 0), prefillRows: prefillRows, into: &batch)
         try scheduler.checkInvariants(of: batch)
         let siblings = batch.entries.map { $0.samples ? scheduler.unforkedSiblings(of: $0.sequence) : [] }
         scheduler.commit(batch)
@@ -137,9 +137,83 @@ struct SchedulerTests {
         #expect(try bench.step().map(\.sequence) == [sequences[2], last])
     }
 
-    @Test("admits a sequence only if all of it fits, and nobody overtakes it")
+    @Test("rows for those who catch up are theirs together, and the others' tokens come all the same")
+    func prefillRows() throws {
+        var bench = Bench()
+        let streams = try (0..<2).map { _ in try bench.submit(3)[0] }
+        #expect(try bench.step(prefillRows: 6) == streams.map { Planned($0, 0, 3) })
+        let long = try bench.submit(9)[0], next = try bench.submit(4)[0]
+        #expect(bench.scheduler.decodingCount == 2)
+        #expect(try bench.step(prefillRows: 5) == streams.map { Planned($0, 3, 1) } + [Planned(long, 0, 5)])
+        #expect(bench.batch.waitingCause == .tokenBudget)
+        #expect(try bench.step(prefillRows: 5).suffix(2) == [Planned(long, 5, 4), Planned(next, 0, 1)])
+        #expect(bench.scheduler.decodingCount == 3)
+        #expect(try bench.step(prefillRows: 1).suffix(2) == [Planned(long, 9, 1), Planned(next, 1, 1)])
+        #expect(try bench.step().suffix(2) == [Planned(long, 10, 1), Planned(next, 2, 2)])
+    }
+
+    @Test("those behind one that catches up get their rows, whether it has some in this step or not")
+    func prefillRowsUsedUp() throws {
+        var bench = Bench()
+        let long = try bench.submit(8)[0], second = try bench.submit(5)[0]
+        #expect(try bench.step(prefillRows: 8) == [Planned(long, 0, 8)])
+        #expect(try bench.step(prefillRows: 2) == [Planned(long, 8, 1), Planned(second, 0, 2)])
+        let third = try bench.submit(1)[0]
+        #expect(try bench.step(prefillRows: 3) == [Planned(long, 9, 1), Planned(second, 2, 3)])
+        #expect(try bench.step(prefillRows: 1).map(\.sequence) == [long, second, third])
+    }
+
+    @Test("later ones that fit go before one that does not, so many times as the limit says")
+    func bypass() throws {
+        var bench = Bench(blockCount: 10) { $0.maxBypassCount = 2 }
+        let first = try bench.submit(20)[0]
+        let large = try bench.submit(21)[0]
+        let small = try (0..<4).map { _ in try bench.submit(3)[0] }
+        #expect(try bench.step().map(\.sequence) == [first] + small[0...1])
+        #expect(bench.batch.waitingCause == .blocks && bench.scheduler.waitingCount == 3)
+        for sequence in small[0...1] { bench.scheduler.finish(sequence) }
+        #expect(try bench.step().map(\.sequence) == [first], "it has been overtaken often enough")
+        bench.scheduler.finish(first)
+        #expect(try bench.step().map(\.sequence) == [large] + small[2...3])
+    }
+
+    @Test("samples that need several places are overtaken by one that needs one")
+    func bypassForPlaces() throws {
+        var bench = Bench { limits in
+            limits.maxRunningSequences = 4
+            limits.maxBypassCount = 1
+        }
+        let running = try (0..<2).map { _ in try bench.submit(2)[0] }
+        let group = try bench.submit(4, samples: 3)
+        let later = try (0..<2).map { _ in try bench.submit(2)[0] }
+        #expect(try bench.step().map(\.sequence) == running + [later[0]])
+        #expect(bench.batch.waitingCause == .slots)
+        bench.scheduler.finish(running[0])
+        #expect(try bench.step().map(\.sequence) == [running[1], later[0]])
+        bench.scheduler.finish(running[1])
+        #expect(try bench.step().map(\.sequence) == [later[0], group[0]])
+    }
+
+    @Test("nobody overtakes one that has run and lost its blocks")
+    func noBypassOfThePreempted() throws {
+        var bench = Bench(blockCount: 4)
+        let first = try bench.submit(8, maximumTokens: 9)[0]
+        let second = try bench.submit(8, maximumTokens: 9)[0]
+        try bench.step()
+        let small = try bench.submit(1, maximumTokens: 2)[0]
+        #expect(try bench.step().map(\.sequence) == [first])
+        #expect(bench.batch.preempted == [second])
+        #expect(try bench.step().map(\.sequence) == [first])
+        bench.scheduler.finish(first)
+        #expect(try bench.step().map(\.sequence) == [second, small])
+    }
+
+    @Test("admits a sequence only if all of it fits, and nobody overtakes it where that is turned off")
     func admissionGate() throws {
-        var bench = Bench(blockCount: 10) { $0.maxBatchedTokens = 8 }
+        var bench = Bench(blockCount: 10) { limits in
+            limits.maxBatchedTokens = 8
+            limits.maxBypassCount = 0
+        }
         let first = try bench.submit(20)[0]
         // Five blocks are promised to the first one, though its first chunk takes only two.
         let second = try bench.submit(21)[0]
