@@ -18,6 +18,8 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var maxDecodeSlowdown = 0.0
     /// `--scheduling-policy`.
     public var policy = SchedulingPolicy.fcfs
+    /// `--priority-aging`: see `SchedulerLimits.priorityAging`.
+    public var priorityAging = Duration.seconds(30)
     /// `--scheduler-delay`: see `AdmissionWindow`.
     public var schedulerDelay = Duration.milliseconds(10)
     /// `--enable-prefix-caching`: requests with a common prefix share its blocks, and compute it once.
@@ -26,6 +28,9 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var rotaryVariants = RotaryVariants()
     /// `--seed`: from it come the seeds of requests that bring none.
     public var seed: UInt64 = 0
+
+    /// Whether a request's priority means something.
+    public var heedsPriorities: Bool { policy == .priority }
 
     public init(maxModelLength: Int) {
         self.maxModelLength = maxModelLength
@@ -56,6 +61,7 @@ public struct EngineConfiguration: Sendable, Equatable {
         limits.maxPrefillChunk = maxPrefillChunk
         limits.maxBypassCount = max(0, maxBypassCount)
         limits.policy = policy
+        limits.priorityAging = priorityAging
         limits.admissionDelay = schedulerDelay
         return limits
     }

@@ -85,6 +85,11 @@ public final class TextGenerator: Sendable {
         _ request: GenerationRequest, origin: RequestOrigin = RequestOrigin()
     ) throws(GenerationError) -> PreparedGeneration {
         try checkVocabulary(of: request)
+        guard request.priority == 0 || engine.configuration.heedsPriorities else {
+            throw .invalid(
+                "priority \(request.priority) means nothing here: the server would have to be started with "
+                    + "--scheduling-policy priority.", parameter: "priority")
+        }
         var encoded = try model.encode(
             request.prompt, addsSpecialTokens: request.addsSpecialTokens,
             allowsSpecialInContent: allowsSpecialInContent)

@@ -123,31 +123,6 @@ extension ModelOptions {
     }
 }
 
-extension SchedulerOptions {
-    /// Sets what the scheduler goes by.
-    func apply(to engine: inout EngineConfiguration) throws(CommandError) {
-        engine.maxRunningSequences = try positive(maxNumSeqs, option: "max-num-seqs")
-        engine.maxPrefillChunk = longPrefillTokenThreshold > 0 ? longPrefillTokenThreshold : nil
-        let delay = try checked(schedulerDelay, in: 0...60_000, option: "scheduler-delay", unit: " milliseconds")
-        engine.schedulerDelay = .microseconds(Int64(delay * 1000))
-        engine.maxDecodeSlowdown = try checked(maxDecodeSlowdown ?? 2.5, in: 0...1000, option: "max-decode-slowdown")
-        guard (0...1_000_000).contains(maxBypass) else {
-            throw .invalidOption(name: "max-bypass", value: "\(maxBypass)", allowed: "0 to 1000000")
-        }
-        engine.maxBypassCount = maxBypass
-    }
-
-    private func checked(
-        _ value: Double, in range: ClosedRange<Double>, option: String, unit: String = ""
-    ) throws(CommandError) -> Double {
-        guard value.isFinite, range.contains(value) else {
-            let allowed = "\(Int(range.lowerBound)) to \(Int(range.upperBound))\(unit)"
-            throw .invalidOption(name: option, value: "\(value)", allowed: allowed)
-        }
-        return value
-    }
-}
-
 extension CacheOptions {
     func type() throws(CommandError) -> KVCacheType {
         if kvCacheDtype == "auto" { return .float16 }

@@ -68,30 +68,6 @@ struct CacheOptions: ParsableArguments {
     var enablePrefixCaching: Bool?
 }
 
-struct SchedulerOptions: ParsableArguments {
-    @Option(help: "Sequences that run at once.")
-    var maxNumSeqs = 128
-
-    @Option(help: "Tokens computed in one step, prompts and outputs together.")
-    var maxNumBatchedTokens: HumanCount = HumanCount(2048)
-
-    @Option(help: "Tokens of one prompt computed in one step; 0: as many as the step has left.")
-    var longPrefillTokenThreshold = 0
-
-    @Option(
-        help: """
-            How many times as long as without prompts a step beside running streams may take; prompts get the rest of \
-            that time. 0: no bound. By default 2.5 in a server, and none where nobody reads along.
-            """)
-    var maxDecodeSlowdown: Double?
-
-    @Option(help: "Requests that may go before one that does not fit yet; 0: nobody overtakes.")
-    var maxBypass = 16
-
-    @Option(help: "Milliseconds in which arrivals are gathered before they are admitted; 0 turns it off.")
-    var schedulerDelay = 10.0
-}
-
 struct ParallelOptions: ParsableArguments {
     @Option(
         name: [.long, .customLong("tp"), .customLong("tp", withSingleDash: true)],

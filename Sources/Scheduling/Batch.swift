@@ -64,8 +64,11 @@ public struct Batch: Sendable, Equatable {
     }
 
     public var entries: [Entry] = []
-    /// Sequences that lost their blocks and wait again.
+    /// Sequences that lost their blocks and wait again: first those that gave way to a more urgent one, then those
+    /// for which there were too few blocks.
     public var preempted: [SequenceHandle] = []
+    /// The first ones' number.
+    public var displacedCount = 0
     /// Sequences that left the queue, for the first time or again.
     public var admitted: [SequenceHandle] = []
     public var blockCopies: [BlockCopy] = []
@@ -85,6 +88,7 @@ public struct Batch: Sendable, Equatable {
     mutating func removeAll() {
         entries.removeAll(keepingCapacity: true)
         preempted.removeAll(keepingCapacity: true)
+        displacedCount = 0
         admitted.removeAll(keepingCapacity: true)
         blockCopies.removeAll(keepingCapacity: true)
         waitingCause = nil

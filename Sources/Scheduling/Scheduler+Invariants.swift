@@ -53,7 +53,11 @@ extension Scheduler {
             "the budget of logits is exceeded")
         let prefillRowCount = batch.entries.reduce(0) { $0 + ($1.catchesUp ? $1.count : 0) }
         try require(prefillRowCount == batch.prefillRowCount, "rows of those who catch up are counted wrongly")
-        try require(batch.preempted.isEmpty || batch.admitted.isEmpty, "a step both preempted and admitted")
+        try require(
+            batch.preempted.count == batch.displacedCount || batch.admitted.isEmpty,
+            "a step both lacked blocks and admitted")
+        try require(
+            Set(batch.preempted).isDisjoint(with: batch.admitted), "a sequence was preempted for its own sake")
         try require(!batch.entries.isEmpty || running.isEmpty, "running sequences, but nothing runs")
     }
 

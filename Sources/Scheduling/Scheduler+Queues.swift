@@ -33,13 +33,15 @@ extension Scheduler {
     }
 
     /// Blocks that running sequences still need for what they already have to compute.
-    private func promisedBlockCount() -> Int {
+    func promisedBlockCount() -> Int {
         var count = 0
-        for sequence in running {
-            let tokenCount = sequences[sequence.index].tokenCount
-            count += max(0, limits.blockCount(forTokens: tokenCount) - sequences[sequence.index].blocks.count)
-        }
+        for sequence in running { count += promisedBlockCount(to: sequence) }
         return count
+    }
+
+    func promisedBlockCount(to sequence: SequenceHandle) -> Int {
+        let tokenCount = sequences[sequence.index].tokenCount
+        return max(0, limits.blockCount(forTokens: tokenCount) - sequences[sequence.index].blocks.count)
     }
 
     private func canBeBypassed(_ sequence: SequenceHandle) -> Bool {
@@ -161,7 +163,7 @@ extension Scheduler {
         return low
     }
 
-    private func isGathering(_ oldest: SequenceHandle, at now: Instant) -> Bool {
+    func isGathering(_ oldest: SequenceHandle, at now: Instant) -> Bool {
         let state = sequences[oldest.index]
         let queue = AdmissionWindow.Queue(
             runningCount: running.count + reservedCount, waitingCount: waiting.count + waitingSiblingCount,

@@ -6,7 +6,7 @@ public import Primitives
 /// each sequence that got a token.
 ///
 /// There are no phases of prefill and decode: each sequence only catches up with its pending tokens. Both queues are
-/// ordered by rank (priority, arrival, sample), so whoever must give way is always the last of the running ones, has
+/// ordered by rank (urgency, arrival, sample), so whoever must give way is always the last of the running ones, has
 /// not been planned for in this step yet, and comes back before everyone who arrived later.
 /// Pure: no clock, no input or output, no token ids. Behaviour follows vLLM's `v1/core/sched/scheduler.py`.
 public struct Scheduler: ~Copyable, Sendable {
@@ -57,7 +57,8 @@ public struct Scheduler: ~Copyable, Sendable {
         state.tokenCount = request.promptCount
         state.unscoredPosition = request.wantsPromptLogits ? 0 : request.promptCount
         state.blockHashes = request.blockHashes
-        state.rank.priority = limits.policy == .priority ? request.priority : 0
+        state.priority = request.priority
+        state.rank.urgency = limits.urgency(priority: request.priority, arrival: arrival)
         state.rank.arrival = arrivalCount
         arrivalCount += 1
         (arrivalBefore, latestArrival) = (latestArrival, arrival)
@@ -83,9 +84,11 @@ public struct Scheduler: ~Copyable, Sendable {
     public mutating func schedule(at now: Instant, prefillRows: Int? = nil, into batch: inout Batch) {
         batch.removeAll()
         prefillRowLimit = prefillRows.map { max(1, $0) } ?? .max
+        if limits.policy == .priority { displace(at: now, into: &batch) }
         continueRunning(into: &batch)
-        // Whoever was preempted comes first, and there was no room for it.
-        batch.waitingCause = batch.preempted.isEmpty ? admitWaiting(at: now, into: &batch) : .blocks
+        // Whoever lacked blocks comes first, and there was no room for it.
+        let lacksBlocks = batch.preempted.count > batch.displacedCount
+        batch.waitingCause = lacksBlocks ? .blocks : admitWaiting(at: now, into: &batch)
         assert(batch.rowCount <= limits.maxBatchedTokens && batch.logitRowCount <= limits.maxLogitRows)
     }
 
@@ -169,7 +172,8 @@ public struct Scheduler: ~Copyable, Sendable {
             samples: end == sequences[index].tokenCount)
     }
 
-    private mutating func preempt(_ victim: SequenceHandle, in batch: inout Batch) {
+    /// The last of the running ones loses its blocks.
+    mutating func preempt(_ victim: SequenceHandle, in batch: inout Batch) {
         running.removeLast()
         releaseBlocks(of: victim)
         reservedCount -= sequences[victim.index].unforkedSiblings.count

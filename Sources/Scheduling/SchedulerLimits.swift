@@ -1,10 +1,12 @@
 // What a scheduler may use, and what it must refuse because it could never be done.
 
+public import Primitives
+
 /// Who goes first. Both queues keep this order, so the last of the running ones is the one to give way.
 public enum SchedulingPolicy: String, Sendable, CaseIterable {
     /// By arrival.
     case fcfs
-    /// By the request's priority, lower first, then by arrival.
+    /// By the request's priority, lower first, then by arrival; those of a lower number take the place of others.
     case priority
 }
 
@@ -24,6 +26,9 @@ public struct SchedulerLimits: Sendable, Equatable {
     public var blockSize: Int
     public var blockCount: Int
     public var policy = SchedulingPolicy.fcfs
+    /// What waiting is worth under `SchedulingPolicy.priority` (`--priority-aging`): one level of priority each time so
+    /// much has passed. 0: nothing, so that whoever is less urgent waits for as long as there is anybody else.
+    public var priorityAging = Duration.seconds(30)
     /// See `AdmissionWindow`.
     public var admissionDelay = Duration.milliseconds(10)
 
@@ -37,6 +42,20 @@ public struct SchedulerLimits: Sendable, Equatable {
     @inlinable
     public func blockCount(forTokens tokenCount: Int) -> Int {
         (tokenCount + blockSize - 1) / blockSize
+    }
+
+    /// A sequence's place in the queues before ties: whoever has a lower one goes first.
+    ///
+    /// Everybody gains by waiting at the same rate, so that the order of two never changes: a priority stands for a
+    /// later or earlier arrival, and no queue has to be sorted anew.
+    func urgency(priority: Int, arrival: Instant) -> Int64 {
+        guard policy == .priority else { return 0 }
+        let (seconds, attoseconds) = priorityAging.components
+        let aging = seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000
+        guard aging > 0 else { return Int64(priority) }
+        let (offset, isFar) = Int64(priority).multipliedReportingOverflow(by: aging)
+        let (urgency, isBeyond) = arrival.nanoseconds.addingReportingOverflow(offset)
+        return isFar || isBeyond ? (priority < 0 ? .min : .max) : urgency
     }
 
     /// Throws if `request` could never run to its end, however empty the machine is.

@@ -15,17 +15,20 @@ struct SequenceState: Sendable {
 
     /// Its place in both queues: unique, and the same for the whole of its life.
     struct Rank: Comparable, Sendable {
-        var priority: Int
+        /// `SchedulerLimits.urgency`.
+        var urgency: Int64
         var arrival: UInt64
         var sample: Int
 
         static func < (left: Rank, right: Rank) -> Bool {
-            (left.priority, left.arrival, left.sample) < (right.priority, right.arrival, right.sample)
+            (left.urgency, left.arrival, left.sample) < (right.urgency, right.arrival, right.sample)
         }
     }
 
     var phase = Phase.vacant
-    var rank = Rank(priority: 0, arrival: 0, sample: 0)
+    var rank = Rank(urgency: 0, arrival: 0, sample: 0)
+    /// The request's own.
+    var priority = 0
     var arrival = Instant(nanoseconds: 0)
     var promptCount = 0
     /// Prompt and output.

@@ -3,6 +3,7 @@ import EngineTesting
 import Generation
 import JSON
 import Primitives
+import Scheduling
 import Testing
 
 @Suite("Preparing requests")
@@ -52,6 +53,16 @@ struct TextGeneratorTests {
         }
         let error = #expect(throws: GenerationError.self) { try prepare(request) }
         #expect(error?.parameter == "input_tokens")
+    }
+
+    @Test("a priority is refused where nothing would come of it")
+    func priority() throws {
+        var request = GenerationRequest(prompt: .text("a"))
+        _ = try prepare(request)
+        request.priority = -1
+        #expect(#expect(throws: GenerationError.self) { try prepare(request) }?.parameter == "priority")
+        let generator = try TestModel.generator { configuration, _ in configuration.policy = .priority }
+        _ = try generator.prepare(request)
     }
 
     @Test("truncation keeps the end or the start, or all that fits")

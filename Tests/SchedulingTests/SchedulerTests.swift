@@ -4,56 +4,6 @@ import Primitives
 import Scheduling
 import Testing
 
-/// A scheduler whose every step is committed at once; a sequence goes on until it is finished by hand.
-private struct Bench: ~Copyable {
-    var scheduler: Scheduler
-    var batch = Batch()
-
-    init(blockCount: Int = 100, _ change: (inout SchedulerLimits) -> Void = { _ in }) {
-        var limits = SchedulerLimits(maxModelLength: 1_000, blockSize: 4, blockCount: blockCount)
-        limits.admissionDelay = .zero
-        change(&limits)
-        scheduler = Scheduler(limits: limits)
-    }
-
-    mutating func submit(
-        _ promptCount: Int, samples: Int = 1, priority: Int = 0, maximumTokens: Int = 10
-    ) throws -> [SequenceHandle] {
-        var request = SequenceRequest(promptCount: promptCount, maximumTokens: maximumTokens)
-        request.sampleCount = samples
-        request.priority = priority
-        return try scheduler.submit(request, at: Instant(nanoseconds: 0))
-    }
-
-    /// Plans, commits and extends; the plan as (sequence, start, count).
-    @discardableResult
-    mutating func step(prefillRows: Int? = nil) throws -> [Planned] {
-        scheduler.schedule(at: Instant(nanoseconds: 0), prefillRows: prefillRows, into: &batch)
-        try scheduler.checkInvariants(of: batch)
-        let siblings = batch.entries.map { $0.samples ? scheduler.unforkedSiblings(of: $0.sequence) : [] }
-        scheduler.commit(batch)
-        for (entry, siblings) in zip(batch.entries, siblings) where entry.samples {
-            for sequence in [entry.sequence] + siblings {
-                scheduler.extend(sequence)
-            }
-        }
-        try scheduler.checkInvariants()
-        return batch.entries.map { Planned($0.sequence, $0.start, $0.count) }
-    }
-}
-
-private struct Planned: Equatable {
-    var sequence: SequenceHandle
-    var start: Int
-    var count: Int
-
-    init(_ sequence: SequenceHandle, _ start: Int, _ count: Int) {
-        self.sequence = sequence
-        self.start = start
-        self.count = count
-    }
-}
-
 @Suite("Scheduler")
 struct SchedulerTests {
     @Test("a plan says why those that wait do")
@@ -240,24 +190,6 @@ struct SchedulerTests {
         #expect(bench.scheduler.preemptionCount(of: second) == 1)
         bench.scheduler.finish(first)
         #expect(try bench.step() == [Planned(second, 0, 9), Planned(third, 0, 2)])
-    }
-
-    @Test("under the priority policy the least urgent gives way, whenever it came")
-    func priorityPreemption() throws {
-        var bench = Bench(blockCount: 2) { $0.policy = .priority }
-        let casual = try bench.submit(4, priority: 5, maximumTokens: 4)[0]
-        let urgent = try bench.submit(4, priority: -5, maximumTokens: 4)[0]
-        #expect(try bench.step().map(\.sequence) == [urgent, casual])
-        #expect(try bench.step().map(\.sequence) == [urgent])
-        #expect(bench.batch.preempted == [casual])
-    }
-
-    @Test("priorities mean nothing under first come, first served")
-    func ignoredPriorities() throws {
-        var bench = Bench { $0.maxRunningSequences = 1 }
-        let first = try bench.submit(4, priority: 5)[0]
-        _ = try bench.submit(4, priority: -5)
-        #expect(try bench.step().map(\.sequence) == [first])
     }
 
     @Test("samples wait for their prompt, then share its blocks, and each writer but the last gets a copy")

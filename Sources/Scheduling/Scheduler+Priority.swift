@@ -1,0 +1,44 @@
+// How an urgent sequence gets the place of less urgent ones.
+
+import Primitives
+
+extension Scheduler {
+    /// So many running sequences give way in a step at most.
+    private static let displacementDepth = 8
+    /// Whoever has lost its blocks so often gives way to nobody for the sake of priority alone.
+    private static let displacementLimit = 3
+
+    /// Takes blocks and places from the last of the running sequences, if the first waiting one is of a more urgent
+    /// priority, not just earlier, and has no room without them but has with them.
+    mutating func displace(at now: Instant, into batch: inout Batch) {
+        guard let head = waiting.first, let last = running.last, canGiveWay(last, to: head),
+            !isGathering(head, at: now)
+        else { return }
+        let index = head.index
+        let placeCount = limits.maxRunningSequences - running.count - reservedCount
+        var missingPlaces = 1 + sequences[index].unforkedSiblings.count - placeCount
+        let used = foundBlocks(for: head, from: 0).count { pool.referenceCount(of: $0) > 0 }
+        let needed = limits.blockCount(forTokens: sequences[index].tokenCount) - used
+        var missingBlocks = needed + promisedBlockCount() - pool.freeCount
+        var victims = 0
+        while missingPlaces > 0 || missingBlocks > 0 {
+            guard victims < min(Self.displacementDepth, running.count) else { return }
+            let victim = running[running.count - 1 - victims]
+            guard canGiveWay(victim, to: head) else { return }
+            missingPlaces -= 1 + sequences[victim.index].unforkedSiblings.count
+            missingBlocks -= sequences[victim.index].blocks.count { pool.referenceCount(of: $0) == 1 }
+            missingBlocks -= promisedBlockCount(to: victim)
+            victims += 1
+        }
+        for _ in 0..<victims {
+            if let victim = running.last { preempt(victim, in: &batch) }
+        }
+        batch.displacedCount = victims
+    }
+
+    private func canGiveWay(_ running: SequenceHandle, to waiting: SequenceHandle) -> Bool {
+        sequences[running.index].priority > sequences[waiting.index].priority
+            && sequences[running.index].rank > sequences[waiting.index].rank
+            && sequences[running.index].preemptionCount < Self.displacementLimit
+    }
+}
