@@ -125,7 +125,7 @@ targets += room(
     "MessagePassing", "Models", "Kernels", "Primitives", .target(name: "CMPI", condition: .when(traits: ["MPI"])),
     packages: [.product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio")])
 targets += room("LoadTesting", "JSON", "Primitives", packages: [httpClient] + nio)
-targets += room("Benchmarking", "Engine", "LoadTesting", "Sampling", "JSON", "Primitives")
+targets += room("Benchmarking", "Engine", "LoadTesting", "Scheduling", "Sampling", "JSON", "Primitives")
 targets += room(
     "PagodaCLI", "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation",
     "Models", "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",

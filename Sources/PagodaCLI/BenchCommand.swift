@@ -6,6 +6,7 @@ struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure a model in this process, or a server.",
         subcommands: [
-            BenchServeCommand.self, BenchLatencyCommand.self, BenchThroughputCommand.self, BenchKernelsCommand.self,
+            BenchServeCommand.self, BenchLatencyCommand.self, BenchThroughputCommand.self, BenchSchedulerCommand.self,
+            BenchKernelsCommand.self,
         ])
 }

@@ -18,59 +18,70 @@ extension Scheduler {
 
     /// Throws if `batch` exceeds a limit or has a row whose block nobody or somebody else holds.
     public func checkInvariants(of batch: Batch) throws(SchedulerViolation) {
-        var seen = Set<SequenceHandle>()
-        var written: [BlockID: Int] = [:]
-        for entry in batch.entries {
-            let state = sequences[entry.sequence.index]
-            try require(seen.insert(entry.sequence).inserted, "a sequence is in the batch twice")
-            try require(state.phase == .running, "a sequence in the batch is not running")
-            try require(entry.count > 0 && entry.end <= state.tokenCount, "an entry is empty or beyond its tokens")
-            try require(entry.start == state.computedCount, "an entry leaves a gap")
-            let first = entry.start / limits.blockSize
-            let last = (entry.end - 1) / limits.blockSize
-            try require(last < state.blocks.count, "a row has no block")
-            for (offset, block) in state.blocks[first...last].enumerated() {
-                let end = min(entry.end, (first + offset + 1) * limits.blockSize)
-                try require(written.updateValue(end, forKey: block) == nil, "two sequences write one block")
-            }
-        }
-        for entry in batch.entries {
-            // Others may read in this very step what it writes: full blocks, which they begin behind.
-            for (index, block) in sequences[entry.sequence.index].blocks.enumerated() {
-                let end = (index + 1) * limits.blockSize
-                guard let filled = written[block], end <= entry.start else { continue }
-                try require(filled == end, "a block is read that is not full")
-            }
-        }
-        for (block, end) in written where end % limits.blockSize != 0 {
-            try require(pool.referenceCount(of: block) == 1, "a shared block is written")
-        }
+        try checkEntries(of: batch)
         let rowCount = batch.entries.reduce(0) { $0 + $1.count }
         let logitRowCount = batch.entries.reduce(0) { $0 + $1.logitCount }
+        let prefillRowCount = batch.entries.reduce(0) { $0 + ($1.catchesUp ? $1.count : 0) }
         try require(rowCount == batch.rowCount && rowCount <= limits.maxBatchedTokens, "the row budget is exceeded")
         try require(
             logitRowCount == batch.logitRowCount && logitRowCount <= limits.maxLogitRows,
             "the budget of logits is exceeded")
-        let prefillRowCount = batch.entries.reduce(0) { $0 + ($1.catchesUp ? $1.count : 0) }
         try require(prefillRowCount == batch.prefillRowCount, "rows of those who catch up are counted wrongly")
         try require(
             batch.preempted.count == batch.displacedCount || batch.admitted.isEmpty,
             "a step both lacked blocks and admitted")
         try require(
-            Set(batch.preempted).isDisjoint(with: batch.admitted), "a sequence was preempted for its own sake")
+            batch.preempted.allSatisfy { !batch.admitted.contains($0) }, "a sequence was preempted for its own sake")
         try require(!batch.entries.isEmpty || running.isEmpty, "running sequences, but nothing runs")
     }
 
-    private func checkQueues() throws(SchedulerViolation) {
-        let queued = Set(running).union(waiting)
-        try require(queued.count == running.count + waiting.count, "a sequence is queued twice")
-        for (queue, phase) in [(running, SequenceState.Phase.running), (waiting, .waiting)] {
-            let states = queue.map { sequences[$0.index] }
-            try require(states.allSatisfy { $0.phase == phase }, "a sequence's phase is not its queue's")
-            try require(zip(states, states.dropFirst()).allSatisfy { $0.rank < $1.rank }, "a queue is out of order")
-            try require(states.allSatisfy { $0.pendingCount > 0 }, "a sequence has nothing to compute")
+    private func checkEntries(of batch: Batch) throws(SchedulerViolation) {
+        var isSeen = Array(repeating: false, count: sequences.count)
+        // By block, up to which position of its table it is written; 0: it is not.
+        var written = Array(repeating: 0, count: limits.blockCount)
+        for entry in batch.entries {
+            let index = entry.sequence.index
+            try require(!isSeen[index], "a sequence is in the batch twice")
+            isSeen[index] = true
+            try require(sequences[index].phase == .running, "a sequence in the batch is not running")
             try require(
-                states.allSatisfy { $0.bypassCount <= limits.maxBypassCount }, "a sequence was overtaken too often")
+                entry.count > 0 && entry.end <= sequences[index].tokenCount, "an entry is empty or beyond its tokens")
+            try require(entry.start == sequences[index].computedCount, "an entry leaves a gap")
+            let first = entry.start / limits.blockSize, last = (entry.end - 1) / limits.blockSize
+            try require(last < sequences[index].blocks.count, "a row has no block")
+            for place in first...last {
+                let block = Int(sequences[index].blocks[place])
+                try require(written[block] == 0, "two sequences write one block")
+                written[block] = min(entry.end, (place + 1) * limits.blockSize)
+            }
+        }
+        for entry in batch.entries {
+            // Others may read in this very step what it writes: full blocks, which they begin behind.
+            for (place, block) in sequences[entry.sequence.index].blocks.enumerated() {
+                let end = (place + 1) * limits.blockSize
+                guard written[Int(block)] > 0, end <= entry.start else { continue }
+                try require(written[Int(block)] == end, "a block is read that is not full")
+            }
+        }
+        for (block, end) in written.enumerated() where end % limits.blockSize != 0 {
+            try require(pool.referenceCount(of: BlockID(block)) == 1, "a shared block is written")
+        }
+    }
+
+    private func checkQueues() throws(SchedulerViolation) {
+        var isQueued = Array(repeating: false, count: sequences.count)
+        for (queue, phase) in [(running, SequenceState.Phase.running), (waiting, .waiting)] {
+            for (place, sequence) in queue.enumerated() {
+                let index = sequence.index
+                try require(!isQueued[index], "a sequence is queued twice")
+                isQueued[index] = true
+                try require(sequences[index].phase == phase, "a sequence's phase is not its queue's")
+                try require(
+                    place == 0 || sequences[queue[place - 1].index].rank < sequences[index].rank,
+                    "a queue is out of order")
+                try require(sequences[index].pendingCount > 0, "a sequence has nothing to compute")
+                try require(sequences[index].bypassCount <= limits.maxBypassCount, "a sequence was overtaken too often")
+            }
         }
         let siblingCounts = [running, waiting].map { $0.reduce(0) { $0 + sequences[$1.index].unforkedSiblings.count } }
         try require(siblingCounts[0] == reservedCount, "reserved places are counted wrongly")
@@ -81,31 +92,36 @@ extension Scheduler {
         try require(running.count + reservedCount <= limits.maxRunningSequences, "too many sequences run")
         let vacantCount = sequences.count { $0.phase == .vacant }
         try require(vacantCount == vacancies.count, "places are lost")
-        let knownCount = queued.count + reservedCount + waitingSiblingCount + vacantCount
+        let knownCount = running.count + waiting.count + reservedCount + waitingSiblingCount + vacantCount
         try require(knownCount == sequences.count, "sequences are lost")
     }
 
     private func checkBlocks() throws(SchedulerViolation) {
         var holders = Array(repeating: 0, count: limits.blockCount)
-        for state in sequences {
-            let expected = state.phase == .running ? limits.blockCount(forTokens: state.computedCount) : 0
-            try require(state.blocks.count == expected, "a table does not cover just what is computed")
-            for block in state.blocks {
+        for index in sequences.indices {
+            let isRunning = sequences[index].phase == .running
+            let expected = isRunning ? limits.blockCount(forTokens: sequences[index].computedCount) : 0
+            try require(sequences[index].blocks.count == expected, "a table does not cover just what is computed")
+            for block in sequences[index].blocks {
                 holders[Int(block)] += 1
             }
-        }
-        for (block, count) in holders.enumerated() {
-            try require(pool.referenceCount(of: BlockID(block)) == count, "block \(block) is referenced wrongly")
+            let nameCount = sequences[index].blockHashes.count
+            try require(
+                nameCount == 0 || nameCount == sequences[index].tokenCount / limits.blockSize,
+                "a full block has no name")
         }
         try require(pool.namesAgree, "a name leads to another block")
-        for state in sequences where !state.blockHashes.isEmpty {
-            try require(
-                state.blockHashes.count == state.tokenCount / limits.blockSize, "a full block has no name")
+        for block in pool.freeBlocks() {
+            try require(holders[Int(block)] == 0, "a block is free twice, or both free and used")
+            try require(pool.referenceCount(of: block) == 0, "a free block is referenced")
+            holders[Int(block)] = -1
         }
-        let free = pool.freeBlocks()
-        try require(free.count == pool.freeCount && Set(free).count == free.count, "the free list is broken")
-        try require(free.allSatisfy { holders[Int($0)] == 0 }, "a block is both free and used")
-        try require(free.count + holders.count { $0 > 0 } == limits.blockCount, "blocks are lost")
+        for (block, count) in holders.enumerated() {
+            try require(count != 0, "blocks are lost")
+            try require(
+                count < 0 || pool.referenceCount(of: BlockID(block)) == count, "block \(block) is referenced wrongly")
+        }
+        try require(pool.freeCount == holders.count { $0 < 0 }, "free blocks are counted wrongly")
     }
 
     private func require(_ condition: Bool, _ law: @autoclosure () -> String) throws(SchedulerViolation) {

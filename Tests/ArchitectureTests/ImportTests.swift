@@ -41,7 +41,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     ),
     "MessagePassing": (["Models", "Kernels", "Primitives", "CMPI"], ["NIOCore", "NIOPosix"]),
     "LoadTesting": (["JSON", "Primitives"], ["AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]),
-    "Benchmarking": (["Engine", "LoadTesting", "Sampling", "JSON", "Primitives"], []),
+    "Benchmarking": (["Engine", "LoadTesting", "Scheduling", "Sampling", "JSON", "Primitives"], []),
     "PagodaCLI": (
         [
             "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",

@@ -32,7 +32,8 @@ struct SchedulerPropertyTests {
             if Int.random(in: 0..<25, using: &random) == 0 {
                 try cancelOne(&simulation, &random, noting: &cancelled)
             }
-            try simulation.step()
+            let prefillRows = Bool.random(using: &random) ? Int.random(in: 1...12, using: &random) : nil
+            try simulation.step(prefillRows: prefillRows)
             steps += 1
             try #require(steps < 4_000, "seed \(seed): no end in sight")
         }
@@ -89,6 +90,8 @@ struct SchedulerPropertyTests {
         limits.maxLogitRows = Int.random(in: 1...12, using: &random)
         limits.maxPrefillChunk = Bool.random(using: &random) ? Int.random(in: 1...8, using: &random) : nil
         limits.policy = Bool.random(using: &random) ? .fcfs : .priority
+        limits.priorityAging = [.zero, .milliseconds(3), .seconds(30)].randomElement(using: &random) ?? .zero
+        limits.maxBypassCount = Int.random(in: 0...3, using: &random)
         limits.admissionDelay = Bool.random(using: &random) ? .zero : .milliseconds(5)
         return limits
     }

@@ -119,9 +119,10 @@ struct Simulation: ~Copyable {
         return handles
     }
 
-    mutating func step() throws {
+    /// - Parameter prefillRows: As `Scheduler.schedule` has it.
+    mutating func step(prefillRows: Int? = nil) throws {
         now = now.advanced(by: .milliseconds(1))
-        scheduler.schedule(at: now, into: &batch)
+        scheduler.schedule(at: now, prefillRows: prefillRows, into: &batch)
         try scheduler.checkInvariants(of: batch)
         foundCount += batch.prefixHitCount
         for copy in batch.blockCopies {
