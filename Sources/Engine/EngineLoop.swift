@@ -42,6 +42,8 @@ final class EngineLoop {
     /// Requests with undelivered events.
     private var newsworthy: [RequestRun] = []
     private var failedStepCount = 0
+    /// No request's time is over before that.
+    private var nextExpiry: Instant?
     /// When the tokens of the step under way were drawn, and the time spent on publishing since the last report.
     var drawn: Instant?
     private var unreportedSeconds = 0.0
@@ -82,6 +84,7 @@ final class EngineLoop {
                 obey(command)
             }
             commands.removeAll(keepingCapacity: true)
+            dropExpired(at: statistics.startedAt)
             if !goesOn {
                 for run in Array(runs.values) {
                     finishAll(run, reason: .abort)
@@ -126,12 +129,29 @@ final class EngineLoop {
         }
         let run = RequestRun(submission, handles: handles, maxModelLength: limits.maxModelLength)
         runs[submission.queue.ticket] = run
+        noteExpiry(of: run)
         newcomers.append(run)
         for (choice, handle) in handles.enumerated() {
             while owners.count <= handle.index { owners.append(nil) }
             owners[handle.index] = Owner(run: run, choice: choice)
         }
         statistics.arrivedCount += handles.count
+    }
+
+    // MARK: - Time limits
+
+    private func noteExpiry(of run: RequestRun) {
+        guard let moment = run.nextExpiry else { return }
+        nextExpiry = min(nextExpiry ?? moment, moment)
+    }
+
+    /// Ends the requests whose time is over, before anything more is computed for them.
+    private func dropExpired(at now: Instant) {
+        guard let next = nextExpiry, next <= now else { return }
+        nextExpiry = nil
+        for run in Array(runs.values) {
+            if run.expires(at: now) { finishAll(run, reason: .abort) } else { noteExpiry(of: run) }
+        }
     }
 
     // MARK: - Endings

@@ -14,6 +14,10 @@ public struct EngineRequest: Sendable {
     public var sampleCount = 1
     /// Lower goes first, under the priority policy alone.
     public var priority = 0
+    /// It ends by `.abort` if it has not begun to run by then.
+    public var startBy: Instant?
+    /// It ends by `.abort` then, whatever has come of it.
+    public var deadline: Instant?
     /// Nil: none; 0: only the prompt token's own; k: the k most likely ones as well.
     public var promptLogprobCount: Int?
     /// Requests find each other's blocks within one scope alone; nil: this one neither finds nor leaves any.

@@ -56,6 +56,7 @@ final class EventQueue: Sendable {
         var endings: [Instant?]
         /// Known from the first token on.
         var cachedPromptTokenCount = 0
+        var expiry: RequestExpiry?
         /// The reader was cancelled and nobody will ask again.
         var isAbandoned = false
     }
@@ -95,6 +96,11 @@ final class EventQueue: Sendable {
 
     func tell(cachedPromptTokenCount count: Int) {
         if count > 0 { state.withLock { $0.cachedPromptTokenCount = count } }
+    }
+
+    /// Why what ends next by `.abort` does.
+    func tell(expiry: RequestExpiry) {
+        state.withLock { $0.expiry = expiry }
     }
 
     // MARK: - The reader's end
@@ -153,6 +159,10 @@ final class EventQueue: Sendable {
     /// When each choice ended; nil for those that go on.
     var endings: [Instant?] {
         state.withLock { $0.endings }
+    }
+
+    var expiry: RequestExpiry? {
+        state.withLock { $0.expiry }
     }
 
     /// Tokens of the prompt that were found in the cache; 0 until the first token has come.

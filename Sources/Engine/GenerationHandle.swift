@@ -19,6 +19,9 @@ public final class GenerationHandle: Sendable {
     /// When the engine ended each choice, by choice; nil for those that go on.
     public var endings: [Instant?] { events.queue.endings }
 
+    /// Why the engine dropped it; nil if it did not.
+    public var expiry: RequestExpiry? { events.queue.expiry }
+
     /// Tokens of the prompt that were found in the cache; 0 until the first token has come.
     public var cachedPromptTokenCount: Int { events.queue.cachedPromptTokenCount }
 

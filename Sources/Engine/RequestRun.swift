@@ -36,6 +36,7 @@ final class RequestRun {
     /// By choice.
     var sequences: [SequenceRun]
     var openCount: Int
+    private(set) var expiry: RequestExpiry?
     /// Of the prompt's tokens from the second on, as far as computed.
     var promptLogprobs: [PositionLogprobs] = []
     /// This step's events, and the choices that they end.
@@ -56,6 +57,31 @@ final class RequestRun {
         sequences = handles.map { SequenceRun(handle: $0, ledger: ledger, lastBlockHash: lastBlockHash) }
         openCount = handles.count
     }
+
+    // MARK: - Time limits
+
+    private var hasBegun: Bool { sequences[0].scheduled != nil }
+
+    /// When it has to be looked at next.
+    var nextExpiry: Instant? {
+        let startBy = hasBegun ? nil : request.startBy
+        guard let deadline = request.deadline else { return startBy }
+        return min(startBy ?? deadline, deadline)
+    }
+
+    /// Whether its time is over; noted for whoever reads its events.
+    func expires(at now: Instant) -> Bool {
+        if let deadline = request.deadline, deadline <= now {
+            expiry = .deadline
+        } else if !hasBegun, let startBy = request.startBy, startBy <= now {
+            expiry = .queueTime
+        }
+        guard let expiry else { return false }
+        queue.tell(expiry: expiry)
+        return true
+    }
+
+    // MARK: - Events
 
     /// Whether the step has something to tell the client.
     var hasNews: Bool { !outbox.isEmpty }
@@ -113,6 +139,7 @@ final class RequestRun {
             firstToken: sequence.firstToken, lastToken: sequence.lastToken, finished: now)
         statistics.origin = request.origin
         statistics.cachedPromptTokenCount = scheduler.foundTokenCount(of: sequence.handle)
+        statistics.expiry = expiry
         statistics.phase = reason == nil ? ledger.phase : .ended
         statistics.temperature = request.parameters.temperature
         statistics.topP = request.parameters.topP

@@ -50,6 +50,8 @@ public struct SequenceStatistics: Sendable {
     public var phase = SequencePhase.ended
     /// Nil as long as it goes on.
     public var reason: FinishReason?
+    /// Set if the engine dropped it.
+    public var expiry: RequestExpiry?
     public var promptTokenCount: Int
     /// Of the prompt's tokens, those that another request had left in the cache.
     public var cachedPromptTokenCount = 0

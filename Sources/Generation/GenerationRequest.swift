@@ -70,6 +70,10 @@ public struct GenerationRequest: Sendable {
     public var sampleCount = 1
     /// Lower goes first.
     public var priority = 0
+    /// It is dropped if it has not begun to run by then.
+    public var startBy: Instant?
+    /// It is dropped then, whatever has come of it.
+    public var deadline: Instant?
     /// Keeps the prefixes that this request finds and leaves in the cache apart from those of others.
     public var cacheSalt: String?
     /// Nil: none; 0: the chosen token's own; k: the k most likely ones as well; -1: all of the vocabulary's.

@@ -29,6 +29,9 @@ public struct TextGeneration: AsyncSequence, Sendable {
     /// When the engine ended each choice, by choice; nil for those that go on.
     public var endings: [Instant?] { handle.endings }
 
+    /// Why it was dropped, if its time was over.
+    public var expiry: RequestExpiry? { handle.expiry }
+
     /// Tokens of the prompt that were found in the prefix cache; 0 until the first token has come.
     public var cachedPromptTokenCount: Int { handle.cachedPromptTokenCount }
 

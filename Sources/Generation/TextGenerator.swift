@@ -100,6 +100,8 @@ public final class TextGenerator: Sendable {
             id: id, promptTokenIDs: encoded.tokenIDs, parameters: parameters, origin: origin)
         engineRequest.sampleCount = request.sampleCount
         engineRequest.priority = request.priority
+        engineRequest.startBy = request.startBy
+        engineRequest.deadline = request.deadline
         // Whether a prefix is cached shows in the time to the first token: no tenant is to learn that of another's.
         engineRequest.prefixScope = origin.tenant + "\0" + (request.cacheSalt ?? "")
         engineRequest.promptLogprobCount = request.promptLogprobCount.map(logprobCount)

@@ -188,6 +188,7 @@ public final class EngineMetrics: EngineObserver {
                 if let counter { values.increment(counter) }
             }
         }
+        if let counter = sequence.expiry.flatMap({ series.expired($0) }) { values.increment(counter) }
         series.requestParts.add(sequence.parts, to: &values)
         values.increment(series.requestWhole, by: Double(sequence.parts.total) * 1e-9)
         tenants.count(

@@ -1,6 +1,7 @@
 // Our own metrics that are computed from the engine's reports: name, type, labels, help text.
 
 import Engine
+import Primitives
 import Telemetry
 
 /// The four gauges of the original promise.
@@ -29,6 +30,7 @@ struct EngineSeries: Sendable {
 
     let received: Counter
     private let finished: [FinishReason: Counter]
+    private let expired: [RequestExpiry: Counter]
     let requestParts: PartCounters
     let requestWhole: Counter
     let firstTokenParts: PartCounters
@@ -62,6 +64,14 @@ struct EngineSeries: Sendable {
                 labels: [MetricLabel("reason", reason.rawValue)])
         }
         self.finished = finished
+        var expired: [RequestExpiry: Counter] = [:]
+        for reason in RequestExpiry.allCases {
+            expired[reason] = try registry.counter(
+                "pagoda_requests_expired_total",
+                help: "Of those that ended by abort, sequences whose time was over: to begin, or their client's.",
+                labels: [MetricLabel("reason", reason.rawValue)])
+        }
+        self.expired = expired
         requestParts = try PartCounters(
             "pagoda_request_seconds_total", in: registry,
             help: "Time of ended sequences by what it went to; sums to pagoda_request_whole_seconds_total.")
@@ -136,6 +146,10 @@ struct EngineSeries: Sendable {
 
     func finished(_ reason: FinishReason) -> Counter? {
         finished[reason]
+    }
+
+    func expired(_ reason: RequestExpiry) -> Counter? {
+        expired[reason]
     }
 
     /// The time from the ends of sequences to their client's last byte: theirs, too.

@@ -33,6 +33,10 @@ public final class RequestMetrics: Sendable {
     public enum Rejection: String, Sendable, CaseIterable {
         case queueFull = "queue_full"
         case queueTokens = "queue_tokens"
+        /// Its first token would have come too late.
+        case firstToken = "ttft"
+        /// Its client's time was over before the engine had it.
+        case deadline
         case draining
         case loading
         /// Its tenant has enough in flight.

@@ -26,6 +26,8 @@ public struct RequestError: Error, Equatable, Sendable, CustomStringConvertible 
         case overloaded
         /// This request failed, another try may succeed.
         case unavailable
+        /// What its client gave it for time is over.
+        case deadlineExceeded
     }
 
     public let kind: Kind
@@ -65,6 +67,7 @@ public struct RequestError: Error, Equatable, Sendable, CustomStringConvertible 
         case .unsupported: "NotImplementedError"
         case .overloaded: "Service Unavailable"
         case .unavailable: "ServiceUnavailableError"
+        case .deadlineExceeded: "Gateway Timeout"
         }
     }
 

@@ -87,6 +87,17 @@ func positive(_ value: Int, option: String) throws(CommandError) -> Int {
     return value
 }
 
+/// A number that an option needs to be in a range.
+func checked(
+    _ value: Double, in range: ClosedRange<Double>, option: String, unit: String = ""
+) throws(CommandError) -> Double {
+    guard value.isFinite, range.contains(value) else {
+        let allowed = "\(Int(range.lowerBound)) to \(Int(range.upperBound))\(unit)"
+        throw .invalidOption(name: option, value: "\(value)", allowed: allowed)
+    }
+    return value
+}
+
 extension ModelOptions {
     /// The model as it was written.
     func reference() throws(CommandError) -> String {

@@ -57,14 +57,4 @@ struct SchedulerOptions: ParsableArguments {
         let aging = try checked(priorityAging, in: 0...86_400, option: "priority-aging", unit: " seconds")
         engine.priorityAging = .microseconds(Int64(aging * 1_000_000))
     }
-
-    private func checked(
-        _ value: Double, in range: ClosedRange<Double>, option: String, unit: String = ""
-    ) throws(CommandError) -> Double {
-        guard value.isFinite, range.contains(value) else {
-            let allowed = "\(Int(range.lowerBound)) to \(Int(range.upperBound))\(unit)"
-            throw .invalidOption(name: option, value: "\(value)", allowed: allowed)
-        }
-        return value
-    }
 }

@@ -78,7 +78,7 @@ struct ServeCommand: AsyncParsableCommand {
         measured.tenants = control.tenants + metricsAccess.metricsTenants
         let metrics = try ServiceMetrics(measured, log: observation.log, spans: observation.spans)
         metrics.libraries.install()
-        let configuration = try serverConfiguration(names)
+        let configuration = try serverConfiguration(names, plan)
         let server = try await APIServer(
             configuration: configuration, access: control, metrics: metrics, journal: observation.journal,
             logger: logger)
@@ -113,7 +113,9 @@ struct ServeCommand: AsyncParsableCommand {
         logger.info("stopped")
     }
 
-    private func serverConfiguration(_ modelNames: [String]) throws(CommandError) -> ServerConfiguration {
+    private func serverConfiguration(
+        _ modelNames: [String], _ plan: LoadPlan
+    ) throws(CommandError) -> ServerConfiguration {
         var configuration = ServerConfiguration()
         configuration.modelNames = modelNames
         configuration.host = server.host
@@ -128,7 +130,7 @@ struct ServeCommand: AsyncParsableCommand {
         configuration.metricsHost = metricsAccess.metricsHost
         configuration.version = PagodaVersion.current
         configuration.enablesDebugEndpoints = traces.enableDebugEndpoints
-        configuration.maxQueuedRequests = try positive(server.maxNumQueuedReqs, option: "max-num-queued-reqs")
+        try server.applyLimits(to: &configuration, maxModelLength: plan.engine.maxModelLength)
         configuration.connections.requestBytes = try positive(server.maxRequestBytes.value, option: "max-request-bytes")
         guard server.shutdownTimeout.isFinite, (0...86_400).contains(server.shutdownTimeout) else {
             throw .invalidOption(

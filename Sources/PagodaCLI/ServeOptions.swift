@@ -3,6 +3,7 @@
 
 internal import ArgumentParser
 internal import Kernels
+internal import Server
 
 struct ModelOptions: ParsableArguments {
     @Argument(help: "The model: a GGUF file, a Hugging Face folder, or ORG/NAME[:GGUF] of the Hugging Face Hub.")
@@ -91,9 +92,38 @@ struct ServerOptions: ParsableArguments {
     @Option(help: "Requests in the server at once; over it they are answered 503.")
     var maxNumQueuedReqs = 1024
 
+    @Option(
+        help: """
+            Prompt tokens that may wait for their first token; over it requests are answered 503. By default 64 times \
+            the longest sequence.
+            """)
+    var maxNumQueuedTokens: HumanCount?
+
+    @Option(help: "Seconds that a request may wait to begin; then it is answered 503. 0: any time.")
+    var maxQueueTime = 0.0
+
+    @Option(help: "Milliseconds to the first token; requests that are predicted to miss it are answered 503. 0: none.")
+    var ttftSloMs = 0.0
+
     @Option(help: "Seconds that running requests get to finish after SIGTERM.")
     var shutdownTimeout = 0.0
 
     @Option(help: "Largest request body.")
     var maxRequestBytes: HumanCount = HumanCount(32 << 20)
+
+    func validate() throws {
+        var configuration = ServerConfiguration()
+        try applyLimits(to: &configuration, maxModelLength: 1)
+    }
+
+    /// Sets whom the server lets in, and for how long they may wait.
+    func applyLimits(to configuration: inout ServerConfiguration, maxModelLength: Int) throws(CommandError) {
+        configuration.maxQueuedRequests = try positive(maxNumQueuedReqs, option: "max-num-queued-reqs")
+        let tokens = maxNumQueuedTokens?.value ?? min(64 * maxModelLength, Int(Int32.max))
+        configuration.maxQueuedTokens = try positive(tokens, option: "max-num-queued-tokens")
+        let queueTime = try checked(maxQueueTime, in: 0...86_400, option: "max-queue-time", unit: " seconds")
+        configuration.maxQueueTime = queueTime > 0 ? .milliseconds(Int64(queueTime * 1000)) : nil
+        let objective = try checked(ttftSloMs, in: 0...86_400_000, option: "ttft-slo-ms", unit: " milliseconds")
+        configuration.firstTokenObjective = objective > 0 ? .microseconds(Int64(objective * 1000)) : nil
+    }
 }

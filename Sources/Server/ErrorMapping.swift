@@ -23,6 +23,7 @@ enum ErrorMapping {
         case .internalFailure: .internalServerError
         case .unsupported: .notImplemented
         case .overloaded, .unavailable: .serviceUnavailable
+        case .deadlineExceeded: .gatewayTimeout
         }
     }
 
@@ -41,6 +42,13 @@ enum ErrorMapping {
     /// Spread out, so that those turned away together don't return together.
     private static func retryDelaySeconds() -> Int { Int.random(in: 1...5) }
 
+    /// When to come back by what was measured: whole seconds, at least one, and a quarter more for some than for
+    /// others.
+    static func retryAfter(seconds: Double) -> String {
+        let least = min(60, max(1, seconds.rounded(.up)))
+        return String(Int((least * Double.random(in: 1...1.25)).rounded(.up)))
+    }
+
     /// Whether an error counts against the server, as all do but the client's own mistakes.
     static func isFailure(_ error: any Error) -> Bool {
         guard let error = requestError(for: error) else { return true }
@@ -53,6 +61,7 @@ enum ErrorMapping {
         switch error {
         case let error as RequestError: error
         case let error as Refusal: error.answer
+        case let error as Expired: error.answer
         case let error as GenerationError: requestError(from: error)
         case let denial as AccessDenial: requestError(from: denial)
         case is ClientGone, is ChannelError, is IOError, is CancellationError: nil
@@ -79,6 +88,8 @@ enum ErrorMapping {
     /// What an answer to an error says beside its body.
     static func headers(of error: any Error) -> HTTPHeaders {
         var headers = HTTPHeaders()
+        let retrySeconds = (error as? Refusal)?.retrySeconds ?? (error as? Expired)?.retrySeconds
+        if let retrySeconds { headers.add(name: "retry-after", value: retryAfter(seconds: retrySeconds)) }
         switch error as? AccessDenial {
         case .noCredential(let challenges), .wrongCredential(let challenges):
             for challenge in challenges { headers.add(name: "www-authenticate", value: challenge) }

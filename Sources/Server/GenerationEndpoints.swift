@@ -28,12 +28,13 @@ struct GenerationEndpoints: Sendable {
 
     @Sendable
     private func completions(_ exchange: HTTPExchange) async throws {
+        let place = try enter(exchange, .completions)
         let request = try CompletionRequest(json: body(of: exchange), limits: configuration.requests)
         let options = effective(request.options)
         let sequenceCount = request.prompts.count * options.sampleCount
-        try await counted(exchange, .completions, options: options, sequenceCount: sequenceCount) {
+        try await counted(exchange, .completions, options: options, place, sequenceCount: sequenceCount) {
             generator, delivery in
-            let run = try start(request, options: options, on: generator, for: exchange)
+            let run = try start(request, options: options, on: generator, for: exchange, place)
             delivery.begin(run.generations)
             let answer = CompletionAnswer(
                 identity: identity(prefix: "cmpl-", options: options, generator: generator, exchange: exchange),
@@ -46,12 +47,13 @@ struct GenerationEndpoints: Sendable {
 
     @Sendable
     private func chat(_ exchange: HTTPExchange) async throws {
+        let place = try enter(exchange, .chatCompletions)
         let request = try ChatCompletionRequest(json: body(of: exchange), limits: configuration.requests)
         let options = effective(request.options)
         let sequenceCount = options.sampleCount
-        try await counted(exchange, .chatCompletions, options: options, sequenceCount: sequenceCount) {
+        try await counted(exchange, .chatCompletions, options: options, place, sequenceCount: sequenceCount) {
             generator, delivery in
-            let run = try start(request, options: options, on: generator, for: exchange)
+            let run = try start(request, options: options, on: generator, for: exchange, place)
             delivery.begin(run.generations)
             let answer = ChatAnswer(
                 identity: identity(prefix: "chatcmpl-", options: options, generator: generator, exchange: exchange),
@@ -86,23 +88,43 @@ struct GenerationEndpoints: Sendable {
 
     // MARK: - Counting
 
+    /// Takes a place for a request before its body is looked at: a server that is full spends nothing on it. What it
+    /// would have been is then not known, and it counts as one sequence.
+    private func enter(
+        _ exchange: HTTPExchange, _ endpoint: RequestMetrics.Endpoint
+    ) throws -> AdmissionControl.Place {
+        do throws(Refusal) {
+            return try state.admission.enter()
+        } catch {
+            follow(exchange, streams: false, sampleCount: 1)
+            metrics.requestFinished(
+                .rejected(error.reason, sequenceCount: 1), endpoint: endpoint, tenant: exchange.principal.tenant)
+            exchange.noteFailure(error)
+            throw exchange.isClientGone ? ClientGone() : error
+        }
+    }
+
     /// Lets a request in and runs it, and counts it once, when the last byte of its answer is with the system.
     ///
     /// - Parameter body: Whether the generation came to its own end; an error has not been told to the client yet.
     private func counted(
-        _ exchange: HTTPExchange, _ endpoint: RequestMetrics.Endpoint, options: RequestOptions, sequenceCount: Int,
+        _ exchange: HTTPExchange, _ endpoint: RequestMetrics.Endpoint, options: RequestOptions,
+        _ place: AdmissionControl.Place, sequenceCount: Int,
         _ body: (TextGenerator, Delivery) async throws -> Bool
     ) async throws {
         try state.checkModel(name: options.model, for: exchange.principal)
-        follow(exchange, options: options)
+        if let id = options.requestID, exchange.request.headers.requestID == nil, RequestIdentity.isValid(id) {
+            exchange.identity.id = id
+        }
+        follow(exchange, streams: options.streams, sampleCount: options.sampleCount)
         let origin = exchange.identity.origin(arrival: exchange.request.receivedAt)
         let delivery = Delivery(endpoint, of: origin, metrics: metrics)
         do {
-            let generator = try state.generator()
-            let admission = try state.admit(sequenceCount: sequenceCount)
+            let generator = try state.acceptingGenerator()
+            try place.widen(to: sequenceCount)
             exchange.whenDelivered { delivery.ended() }
             let isSuccess = try await body(generator, delivery)
-            withExtendedLifetime(admission) {}
+            withExtendedLifetime(place) {}
             exchange.followed?.answered(status: exchange.status, outcome: isSuccess ? .success : .failed)
         } catch {
             // Before the error is told, so that whoever is told finds it counted.
@@ -118,23 +140,21 @@ struct GenerationEndpoints: Sendable {
     }
 
     /// Has the journal, if there is one, tell of the request from here on.
-    private func follow(_ exchange: HTTPExchange, options: RequestOptions) {
-        if let id = options.requestID, exchange.request.headers.requestID == nil, RequestIdentity.isValid(id) {
-            exchange.identity.id = id
-        }
+    private func follow(_ exchange: HTTPExchange, streams: Bool, sampleCount: Int) {
         guard let journal else { return }
         exchange.note(
             journal.follow(
                 exchange.identity,
                 RequestSubject(
-                    endpoint: exchange.request.path, arrival: exchange.request.receivedAt, streams: options.streams,
-                    sampleCount: options.sampleCount)))
+                    endpoint: exchange.request.path, arrival: exchange.request.receivedAt, streams: streams,
+                    sampleCount: sampleCount)))
     }
 
     // MARK: - Starting
 
     private func start(
-        _ request: CompletionRequest, options: RequestOptions, on generator: TextGenerator, for exchange: HTTPExchange
+        _ request: CompletionRequest, options: RequestOptions, on generator: TextGenerator, for exchange: HTTPExchange,
+        _ place: AdmissionControl.Place
     ) throws -> GenerationRun {
         try start(
             request.prompts.map { prompt in
@@ -142,43 +162,50 @@ struct GenerationEndpoints: Sendable {
                 case .text(let text): .text(text)
                 case .tokens(let ids): .tokens(ids)
                 }
-            }, options: options, maximumTokens: request.maximumTokens, on: generator, for: exchange)
+            }, options: options, maximumTokens: request.maximumTokens, on: generator, for: exchange, place)
     }
 
     private func start(
         _ request: ChatCompletionRequest, options: RequestOptions, on generator: TextGenerator,
-        for exchange: HTTPExchange
+        for exchange: HTTPExchange, _ place: AdmissionControl.Place
     ) throws -> GenerationRun {
         let prompt = ChatPrompt(request.messages, request.template, format: generator.model.contentFormat)
         return try start(
-            [.chat(prompt)], options: options, maximumTokens: request.maximumTokens, on: generator, for: exchange)
+            [.chat(prompt)], options: options, maximumTokens: request.maximumTokens, on: generator, for: exchange,
+            place)
     }
 
     /// Checks all prompts before the first is submitted, so that a request runs as a whole or not at all.
     private func start(
         _ prompts: [GenerationRequest.Prompt], options: RequestOptions, maximumTokens: Int?,
-        on generator: TextGenerator, for exchange: HTTPExchange
+        on generator: TextGenerator, for exchange: HTTPExchange, _ place: AdmissionControl.Place
     ) throws -> GenerationRun {
         guard options.logprobTokenIDs == nil else {
             let sentence = "`logprob_token_ids` is not supported by this server."
             throw RequestError(.invalid, sentence, param: "logprob_token_ids")
         }
         let priority = try exchange.request.priority()
+        let deadline = try exchange.request.deadline()
         var prepared: [PreparedGeneration] = []
         for prompt in prompts {
             var request = GenerationRequest(prompt: prompt, options: options, maximumTokens: maximumTokens)
             request.priority = priority ?? request.priority
+            request.deadline = deadline
+            request.startBy = configuration.maxQueueTime.map { exchange.request.receivedAt.advanced(by: $0) }
             let origin = exchange.identity.origin(arrival: exchange.request.receivedAt)
             prepared.append(try generator.prepare(request, origin: origin))
             if exchange.isClientGone { throw ClientGone() }
         }
+        if let deadline, deadline <= .now() { throw Refusal(reason: .deadline, answer: Expired.deadlineAnswer) }
+        try place.queue(promptTokenCounts: prepared.map(\.promptTokenIDs.count), deadline: deadline)
         let generations = try submit(prepared, to: generator, for: exchange)
         exchange.whenClientGoes {
             for generation in generations { generation.cancel() }
         }
         return GenerationRun(
             prepared: prepared, generations: generations, sampleCount: options.sampleCount,
-            tellsCachedTokens: configuration.tellsCachedTokens)
+            tellsCachedTokens: configuration.tellsCachedTokens, place: place,
+            mayExpire: deadline != nil || configuration.maxQueueTime != nil)
     }
 
     /// Once the engine takes no more, what it did not take counts as turned away; the rest is cancelled.
@@ -225,18 +252,24 @@ struct GenerationEndpoints: Sendable {
         _ chunks: some StreamChunks, of run: GenerationRun, to exchange: HTTPExchange, _ delivery: Delivery
     ) async throws -> Bool {
         var chunks = chunks
-        try await exchange.begin(.ok, headers: ServerSentEvents.headers)
+        // What may be dropped before its first token is to have the status of that then.
+        var hasBegun = !run.mayExpire
+        if hasBegun { try await exchange.begin(.ok, headers: ServerSentEvents.headers) }
         var failure: RequestError?
         do {
             try await run.forEachBatch { prompt, batch in
-                try batch.checkEndings()
+                try run.checkEndings(of: batch, prompt: prompt)
+                if !hasBegun { try await exchange.begin(.ok, headers: ServerSentEvents.headers) }
+                hasBegun = true
                 var events = ServerSentEvents()
                 chunks.append(batch, prompt: prompt, to: &events)
                 if !events.bytes.isEmpty { try await exchange.write(ByteBuffer(bytes: events.bytes)) }
             }
-        } catch let error as RequestError where !exchange.isClientGone {
-            failure = error
+        } catch where hasBegun && !exchange.isClientGone {
+            guard let answer = ErrorMapping.requestError(for: error) else { throw error }
+            failure = answer
         }
+        if !hasBegun { try await exchange.begin(.ok, headers: ServerSentEvents.headers) }
         var events = ServerSentEvents()
         if let failure { events.append(failure) } else { chunks.appendUsage(to: &events) }
         events.appendDone()

@@ -2,6 +2,7 @@
 
 import Generation
 import OpenAI
+import Primitives
 
 struct GenerationRun: Sendable {
     let prepared: [PreparedGeneration]
@@ -10,6 +11,10 @@ struct GenerationRun: Sendable {
     let sampleCount: Int
     /// Whether the client is told what of its prompts was cached.
     let tellsCachedTokens: Bool
+    /// Where what its prompts have in the queue is counted.
+    let place: AdmissionControl.Place
+    /// Whether the engine may drop it since its time is over.
+    let mayExpire: Bool
 
     /// Of all prompts.
     var promptTokenCount: Int { prepared.reduce(0) { $0 + $1.promptTokenIDs.count } }
@@ -29,7 +34,10 @@ struct GenerationRun: Sendable {
     /// Calls `body` with the batches of all prompts as they come.
     func forEachBatch(_ body: (_ prompt: Int, TextBatch) async throws -> Void) async throws {
         guard generations.count != 1 else {
-            for await batch in generations[0] { try await body(0, batch) }
+            for await batch in generations[0] {
+                place.began(prompt: 0)
+                try await body(0, batch)
+            }
             return
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -44,7 +52,10 @@ struct GenerationRun: Sendable {
                 }
                 continuation.finish()
             }
-            for await (prompt, batch) in batches { try await body(prompt, batch) }
+            for await (prompt, batch) in batches {
+                place.began(prompt: prompt)
+                try await body(prompt, batch)
+            }
         }
     }
 
@@ -58,10 +69,11 @@ struct GenerationRun: Sendable {
     /// Waits for the end of everything.
     func collect() async throws -> [Outcome] {
         var outcomes: [Outcome] = []
-        for generation in generations {
+        for (prompt, generation) in generations.enumerated() {
             var outcome = Outcome(choices: (0..<sampleCount).map { TextDelta(choice: $0) })
             for await batch in generation {
-                try batch.checkEndings()
+                place.began(prompt: prompt)
+                try checkEndings(of: batch, prompt: prompt)
                 outcome.promptLogprobs = batch.promptLogprobs ?? outcome.promptLogprobs
                 for delta in batch.deltas where outcome.choices.indices.contains(delta.choice) {
                     outcome.choices[delta.choice].append(delta)
@@ -71,17 +83,41 @@ struct GenerationRun: Sendable {
         }
         return outcomes
     }
-}
 
-extension TextBatch {
     /// Throws what the client is told if a choice did not come to its own end.
-    func checkEndings() throws(RequestError) {
-        for delta in deltas {
+    func checkEndings(of batch: TextBatch, prompt: Int) throws {
+        for delta in batch.deltas {
             switch delta.ending?.reason {
-            case .abort: throw RequestError(.unavailable, "The server stopped the request before its end.")
+            case .abort:
+                guard let expiry = generations[prompt].expiry else {
+                    throw RequestError(.unavailable, "The server stopped the request before its end.")
+                }
+                throw Expired(expiry, retrySeconds: place.secondsUntilEase)
             case .error: throw RequestError(.internalFailure, "The engine failed to compute the request.")
             case .stop, .length, nil: continue
             }
+        }
+    }
+}
+
+/// The engine dropped a request, since its time was over.
+struct Expired: Error {
+    let answer: RequestError
+    /// When to come back; nil if that is the client's to know.
+    let retrySeconds: Double?
+
+    static let deadlineAnswer = RequestError(
+        .deadlineExceeded, "The time that the request's X-Request-Timeout-Ms gave is over.")
+
+    init(_ expiry: RequestExpiry, retrySeconds: Double?) {
+        switch expiry {
+        case .deadline:
+            answer = Self.deadlineAnswer
+            self.retrySeconds = nil
+        case .queueTime:
+            answer = RequestError(
+                .overloaded, "The request has waited in the queue for as long as the server lets any. Try again later.")
+            self.retrySeconds = retrySeconds
         }
     }
 }

@@ -5,6 +5,7 @@ import NIOCore
 import NIOHTTP1
 import Observability
 import OpenAI
+import Primitives
 
 extension HTTPRequest {
     /// The body as JSON. Off the event loop only: a large one takes a while.
@@ -23,6 +24,16 @@ extension HTTPRequest {
         } catch {
             throw RequestError(error)
         }
+    }
+
+    /// When the client no longer wants an answer, by `X-Request-Timeout-Ms`.
+    func deadline() throws(RequestError) -> Instant? {
+        guard let text = headers.first(name: "x-request-timeout-ms") else { return nil }
+        guard let milliseconds = Int(text), (1...86_400_000).contains(milliseconds) else {
+            throw RequestError(
+                .invalid, "The header X-Request-Timeout-Ms must be a number of milliseconds from 1 to 86400000.")
+        }
+        return receivedAt.advanced(by: .milliseconds(milliseconds))
     }
 
     /// `X-Vllm-Priority`, which stands above the body's.

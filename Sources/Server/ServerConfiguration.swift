@@ -20,6 +20,13 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var modelNames: [String] = []
     /// `--max-num-queued-reqs`: sequences in flight, running ones too, above which requests are turned away.
     public var maxQueuedRequests = 1024
+    /// `--max-num-queued-tokens`: tokens of prompts without a first token above which requests are turned away; nil: any
+    /// number may wait.
+    public var maxQueuedTokens: Int?
+    /// `--max-queue-time`: a request that has not begun to run for so long is dropped; nil: none is.
+    public var maxQueueTime: Duration?
+    /// `--ttft-slo-ms`: requests whose first token would come later are turned away; nil: none are.
+    public var firstTokenObjective: Duration?
     /// `--shutdown-timeout`: how long running requests may go on after a signal to stop.
     public var shutdownTimeout = Duration.zero
     /// `--enable-debug-endpoints`: what is under `/debug` is served.

@@ -1,16 +1,10 @@
-// What all requests share: whether the model is there, whether the server is stopping, how many are in flight.
+// What all requests share: whether the model is there, whether the server is stopping, who is let in.
 
 import Access
 import Generation
 import Observability
 import OpenAI
 import Synchronization
-
-/// A request that could be served at another time, and why not now.
-struct Refusal: Error {
-    let reason: RequestMetrics.Rejection
-    let answer: RequestError
-}
 
 final class ServiceState: Sendable {
     private enum Phase {
@@ -22,17 +16,18 @@ final class ServiceState: Sendable {
 
     private struct State {
         var phase = Phase.loading
-        /// Client requests for generation.
-        var requestCount = 0
-        /// Their sequences.
-        var sequenceCount = 0
     }
 
     private let configuration: ServerConfiguration
     private let state = Mutex(State())
+    let admission: AdmissionControl
 
     init(configuration: ServerConfiguration) {
         self.configuration = configuration
+        admission = AdmissionControl(
+            AdmissionLimits(
+                sequences: configuration.maxQueuedRequests, queuedTokens: configuration.maxQueuedTokens,
+                firstTokenObjective: configuration.firstTokenObjective))
     }
 
     // MARK: - Phases
@@ -86,54 +81,18 @@ final class ServiceState: Sendable {
         throw RequestError(unknownModel: name, among: names)
     }
 
+    /// Client requests for generation in flight.
+    var requestCount: Int { admission.requestCount }
+
     /// Whether a load balancer should send requests here.
     var isHealthy: Bool {
         guard case .ready(let generator) = state.withLock({ $0.phase }) else { return false }
         return generator.isHealthy(stallTimeout: configuration.engineStallTimeout)
     }
 
-    // MARK: - Admission
-
-    /// Client requests for generation in flight.
-    var requestCount: Int { state.withLock { $0.requestCount } }
-
-    /// A place among the requests in flight, given back when it is let go.
-    final class Admission: Sendable {
-        private let owner: ServiceState
-        private let sequenceCount: Int
-
-        fileprivate init(owner: ServiceState, sequenceCount: Int) {
-            self.owner = owner
-            self.sequenceCount = sequenceCount
-        }
-
-        deinit {
-            owner.state.withLock { state in
-                state.requestCount -= 1
-                state.sequenceCount -= sequenceCount
-            }
-        }
-    }
-
-    /// Lets a request for so many sequences in, unless the server stops or has enough.
-    func admit(sequenceCount: Int) throws -> Admission {
-        let limit = configuration.maxQueuedRequests
-        guard sequenceCount <= limit else {
-            let sentence = "The request asks for \(sequenceCount) sequences, and this server runs at most \(limit)."
-            throw RequestError(.invalid, sentence, param: "n")
-        }
-        let refusal = state.withLock { state -> Refusal? in
-            if case .draining = state.phase { return Self.shuttingDown }
-            guard sequenceCount <= limit - state.sequenceCount else {
-                let sentence = "The server has \(state.sequenceCount) requests in flight, and its limit is \(limit)."
-                return Refusal(
-                    reason: .queueFull, answer: RequestError(.overloaded, sentence + " Try again later."))
-            }
-            state.requestCount += 1
-            state.sequenceCount += sequenceCount
-            return nil
-        }
-        if let refusal { throw refusal }
-        return Admission(owner: self, sequenceCount: sequenceCount)
+    /// The model, for a new generation.
+    func acceptingGenerator() throws(Refusal) -> TextGenerator {
+        if isDraining { throw Self.shuttingDown }
+        return try generator()
     }
 }

@@ -71,6 +71,42 @@ struct EngineLifecycleTests {
         #expect(harness.observer.steps.last?.usedBlockCount == 0)
     }
 
+    @Test(
+        "a request whose time is over is dropped before anything is computed for it",
+        arguments: RequestExpiry.allCases)
+    func expired(expiry: RequestExpiry) async throws {
+        let harness = try Harness()
+        var late = request(1)
+        let now = Instant.now()
+        switch expiry {
+        case .queueTime: late.startBy = now
+        case .deadline: late.deadline = now
+        }
+        let handle = try harness.engine.submit(late)
+        let outcome = try await CheckedStream(handle.events).collect()
+        #expect(outcome.choices[0].reason == .abort && handle.expiry == expiry)
+        #expect(harness.record.stepCount == 0)
+        #expect(harness.observer.finished.map(\.expiry) == [expiry])
+    }
+
+    @Test("a time to begin by says nothing once it has begun, and a deadline does")
+    func expiryWhileRunning() async throws {
+        let gate = Gate()
+        let harness = try Harness { _, model in model.beforeStep = { _ in gate.pass() } }
+        var first = request(1, maximumTokens: 4), second = request(2, maximumTokens: 100)
+        first.startBy = Instant.now().advanced(by: .seconds(3_600))
+        second.deadline = Instant.now().advanced(by: .milliseconds(50))
+        let handles = try [first, second].map { try harness.engine.submit($0) }
+        await gate.waitForArrival()
+        try await Task.sleep(for: .milliseconds(60))
+        gate.open()
+        let outcomes = try await [
+            CheckedStream(handles[0].events).collect(), CheckedStream(handles[1].events).collect(),
+        ]
+        #expect(outcomes[0].choices[0].reason == .length && handles[0].expiry == nil)
+        #expect(outcomes[1].choices[0].reason == .abort && handles[1].expiry == .deadline)
+    }
+
     @Test("dropping the handle cancels")
     func droppedHandle() async throws {
         let gate = Gate()
