@@ -29,6 +29,9 @@ public struct EngineConfiguration: Sendable, Equatable {
     /// `--seed`: from it come the seeds of requests that bring none.
     public var seed: UInt64 = 0
 
+    /// Whoever is not among them is one tenant together.
+    public var tenants: [EngineTenant] = []
+
     /// Whether a request's priority means something.
     public var heedsPriorities: Bool { policy == .priority }
 

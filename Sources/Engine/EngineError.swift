@@ -49,6 +49,7 @@ public enum EngineError: Error, Equatable, CustomStringConvertible {
             case .promptTooLong(let count, let limit): .promptTooLong(tokenCount: count, limit: limit)
             case .tooManySamples(let count, let limit): .tooManySamples(count: count, limit: limit)
             case .neverFits(let needed, let count): .neverFits(neededBlocks: needed, blockCount: count)
+            case .unknownTenant(let index): .invalidConfiguration("there is no tenant number \(index)")
             }
     }
 }

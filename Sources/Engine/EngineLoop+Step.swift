@@ -71,7 +71,7 @@ extension EngineLoop {
     }
 
     private func noteSchedule(at now: Instant) {
-        queueClock.advance(to: now, cause: batch.waitingCause)
+        for tenant in queueClocks.indices { queueClocks[tenant].advance(to: now, cause: batch.tenantCauses[tenant]) }
         statistics.preemptionCount = batch.preempted.count
         statistics.prefixQueryTokenCount = batch.prefixQueryCount
         statistics.prefixHitTokenCount = batch.prefixHitCount
@@ -81,14 +81,15 @@ extension EngineLoop {
         }
         for sequence in batch.admitted {
             guard let owner = owners[sequence.index] else { continue }
-            owner.run.sequences[owner.choice].ledger.admit(at: now, queueClock)
+            owner.run.sequences[owner.choice].ledger.admit(at: now, queueClocks[owner.run.tenant])
             // Samples run from the moment their prompt does.
             for choice in owner.run.sequences.indices where owner.run.sequences[choice].scheduled == nil {
                 owner.run.sequences[choice].scheduled = now
             }
         }
         for run in newcomers where run.sequences[0].scheduled == nil && !run.sequences[0].hasEnded {
-            run.sequences[0].ledger.wait(at: now, for: batch.waitingCause ?? .tokenBudget, queueClock)
+            let cause = batch.tenantCauses[run.tenant] ?? .tokenBudget
+            run.sequences[0].ledger.wait(at: now, for: cause, queueClocks[run.tenant])
         }
         newcomers.removeAll(keepingCapacity: true)
         statistics.sequenceCount = batch.entries.count
@@ -220,10 +221,12 @@ extension EngineLoop {
 }
 
 extension SequenceRequest {
-    init(_ request: EngineRequest) {
+    /// - Parameter tenant: The scheduler's number of it.
+    init(_ request: EngineRequest, tenant: Int) {
         self.init(promptCount: request.promptTokenIDs.count, maximumTokens: request.parameters.maximumTokens)
         sampleCount = request.sampleCount
         priority = request.priority
+        self.tenant = tenant
         wantsPromptLogits = request.promptLogprobCount != nil
         blockHashes = request.blockHashes
     }

@@ -24,6 +24,7 @@ final class EngineLoop {
 
     let mailbox: Mailbox
     let limits: SchedulerLimits
+    private let tenants: TenantIndex
     let seed: UInt64
     let executor: any Executor
     let logits: LogitsBuffer
@@ -31,7 +32,8 @@ final class EngineLoop {
     /// By handle index.
     var owners: [Owner?] = []
     var statistics = StepStatistics()
-    var queueClock = QueueClock()
+    /// By the scheduler's number of the tenant.
+    var queueClocks: [QueueClock]
     var shareEstimator = StepShareEstimator()
     var pacer: PrefillPacer
     var hasher: PrefixHasher
@@ -58,11 +60,13 @@ final class EngineLoop {
     private static let toleratedFailures = 3
 
     init(
-        mailbox: Mailbox, limits: SchedulerLimits, maxDecodeSlowdown: Double, seed: UInt64,
+        mailbox: Mailbox, limits: SchedulerLimits, tenants: TenantIndex, maxDecodeSlowdown: Double, seed: UInt64,
         executor: any Executor, observer: (any EngineObserver)?
     ) {
         self.mailbox = mailbox
         self.limits = limits
+        self.tenants = tenants
+        queueClocks = Array(repeating: QueueClock(), count: limits.tenants.count)
         self.seed = seed
         self.executor = executor
         self.observer = observer
@@ -121,13 +125,16 @@ final class EngineLoop {
 
     private func accept(_ submission: Submission) {
         let request = submission.request
-        guard let handles = try? scheduler.submit(SequenceRequest(request), at: submission.queued) else {
+        let tenant = tenants[request.origin.tenant]
+        guard
+            let handles = try? scheduler.submit(SequenceRequest(request, tenant: tenant), at: submission.queued)
+        else {
             // `InferenceEngine.submit` has checked the same limits, so that this is only for completeness.
             let lost = (0..<request.sampleCount).map { EngineEvent.finished(choice: $0, .error, stopTokenID: nil) }
             let endings = (0..<request.sampleCount).map { ChoiceEnd(choice: $0, moment: submission.queued) }
             return submission.queue.deliver(lost, endings: endings)
         }
-        let run = RequestRun(submission, handles: handles, maxModelLength: limits.maxModelLength)
+        let run = RequestRun(submission, handles: handles, tenant: tenant, maxModelLength: limits.maxModelLength)
         runs[submission.queue.ticket] = run
         noteExpiry(of: run)
         newcomers.append(run)
@@ -171,7 +178,7 @@ final class EngineLoop {
         run.sequences[owner.choice].hasEnded = true
         statistics.finished.append(
             run.statistics(
-                of: owner.choice, reason: reason, in: scheduler, at: now, queueClock))
+                of: owner.choice, reason: reason, in: scheduler, at: now, queueClocks[run.tenant]))
         run.noteEnd(of: owner.choice, at: now)
         scheduler.finish(handle)
         owners[handle.index] = nil
@@ -204,7 +211,7 @@ final class EngineLoop {
         let now = Instant.now()
         return runs.sorted { $0.key < $1.key }.flatMap { _, run in
             run.sequences.indices.filter { !run.sequences[$0].hasEnded }.map { choice in
-                run.statistics(of: choice, reason: nil, in: scheduler, at: now, queueClock)
+                run.statistics(of: choice, reason: nil, in: scheduler, at: now, queueClocks[run.tenant])
             }
         }
     }

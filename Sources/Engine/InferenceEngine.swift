@@ -11,6 +11,7 @@ public final class InferenceEngine: Sendable {
     public let cacheCapacity: CacheCapacity
     public let vocabularySize: Int
     private let limits: SchedulerLimits
+    private let tenants: TenantIndex
     private let mailbox: Mailbox
 
     /// Starts the engine. From here on `executor` belongs to the engine's thread.
@@ -20,11 +21,14 @@ public final class InferenceEngine: Sendable {
         self.configuration = configuration
         cacheCapacity = executor.cacheCapacity
         vocabularySize = executor.vocabularySize
-        limits = try configuration.limits(
+        var limits = try configuration.limits(
             executor.cacheCapacity, maximumRows: executor.maximumRows, maximumLogitRows: executor.maximumLogitRows)
+        tenants = try TenantIndex(configuration.tenants, blockCount: limits.blockCount)
+        limits.tenants = tenants.limits
+        self.limits = limits
         mailbox = Mailbox()
         let loop = EngineLoop(
-            mailbox: mailbox, limits: limits, maxDecodeSlowdown: configuration.maxDecodeSlowdown,
+            mailbox: mailbox, limits: limits, tenants: tenants, maxDecodeSlowdown: configuration.maxDecodeSlowdown,
             seed: configuration.seed, executor: executor, observer: observer)
         try EngineThread.start(named: "pagoda-engine") {
             loop.run()
@@ -38,7 +42,7 @@ public final class InferenceEngine: Sendable {
     /// Puts a request in the queue.
     public func submit(_ request: EngineRequest) throws(EngineError) -> GenerationHandle {
         do throws(SchedulingError) {
-            try limits.check(SequenceRequest(request))
+            try limits.check(SequenceRequest(request, tenant: tenants[request.origin.tenant]))
         } catch {
             throw EngineError(error)
         }

@@ -32,6 +32,8 @@ final class RequestRun {
     let request: EngineRequest
     let queue: EventQueue
     let queued: Instant
+    /// The scheduler's number of it.
+    let tenant: Int
     let stopRule: StopRule
     /// By choice.
     var sequences: [SequenceRun]
@@ -43,10 +45,11 @@ final class RequestRun {
     private var outbox: [EngineEvent] = []
     private var endings: [ChoiceEnd] = []
 
-    init(_ submission: Submission, handles: [SequenceHandle], maxModelLength: Int) {
+    init(_ submission: Submission, handles: [SequenceHandle], tenant: Int, maxModelLength: Int) {
         request = submission.request
         queue = submission.queue
         queued = submission.queued
+        self.tenant = tenant
         stopRule = StopRule(
             parameters: request.parameters, promptTokenCount: request.promptTokenIDs.count,
             maxModelLength: maxModelLength)

@@ -12,7 +12,7 @@ struct LoadPlan {
     /// As the operator wrote it.
     let root: String
     let executor: LocalExecutorOptions
-    let engine: EngineConfiguration
+    var engine: EngineConfiguration
     let memory: MemoryPlan
     let ranks: RankPlan
 

@@ -52,15 +52,17 @@ struct ServeCommand: AsyncParsableCommand {
         let located = try await model.locate { name in
             DownloadMeter(name, isTerminal: false) { observation.logger.info("\($0)") }
         }
-        let plan = try LoadPlan(
+        let tenants = try server.tenants(scheduler)
+        var plan = try LoadPlan(
             located, model: model, cache: cache, scheduler: scheduler, parallel: parallel,
             processes: ranks?.processes)
+        plan.engine.tenants = tenants.map { EngineTenant($0) }
         let isReady = Atomic<Bool>(false)
         if let ranks, !ranks.isFirst {
             try await ranks.follow(plan)
             isReady.store(true, ordering: .relaxed)
         } else {
-            try await serve(plan, control, settings, observation, started: started) {
+            try await serve(plan, tenants, control, settings, observation, started: started) {
                 isReady.store(true, ordering: .relaxed)
             }
         }
@@ -68,17 +70,18 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private func serve(
-        _ plan: LoadPlan, _ control: AccessControl, _ settings: AccessConfiguration, _ observation: ServeObservation,
-        started: Instant, whenReady: @escaping @Sendable () -> Void
+        _ plan: LoadPlan, _ tenants: [TenantSettings], _ control: AccessControl, _ settings: AccessConfiguration,
+        _ observation: ServeObservation, started: Instant, whenReady: @escaping @Sendable () -> Void
     ) async throws {
         let logger = observation.logger
         let names = served.servedModelName.isEmpty ? [plan.root] : served.servedModelName
         var measured = plan.metricsConfiguration(
             modelName: names[0], queueLimit: server.maxNumQueuedReqs, labels: try monitoring.requestLabels())
-        measured.tenants = control.tenants + metricsAccess.metricsTenants
+        measured.tenants = control.tenants + tenants.map(\.name) + metricsAccess.metricsTenants
         let metrics = try ServiceMetrics(measured, log: observation.log, spans: observation.spans)
         metrics.libraries.install()
-        let configuration = try serverConfiguration(names, plan)
+        var configuration = try serverConfiguration(names, plan)
+        configuration.tenants = tenants
         let server = try await APIServer(
             configuration: configuration, access: control, metrics: metrics, journal: observation.journal,
             logger: logger)

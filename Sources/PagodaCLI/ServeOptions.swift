@@ -1,7 +1,9 @@
 // The options of `pagoda serve`, grouped as vLLM groups them, with vLLM's names. What runs a model without serving it
 // takes the groups that its engine needs.
 
+internal import Access
 internal import ArgumentParser
+internal import Engine
 internal import Kernels
 internal import Server
 
@@ -105,11 +107,26 @@ struct ServerOptions: ParsableArguments {
     @Option(help: "Milliseconds to the first token; requests that are predicted to miss it are answered 503. 0: none.")
     var ttftSloMs = 0.0
 
+    @Option(help: "YAML file of tenants: their weights, priorities, ceilings and quotas.")
+    var tenantFile: String?
+
     @Option(help: "Seconds that running requests get to finish after SIGTERM.")
     var shutdownTimeout = 0.0
 
     @Option(help: "Largest request body.")
     var maxRequestBytes: HumanCount = HumanCount(32 << 20)
+
+    /// The tenants of the file.
+    func tenants(_ scheduler: SchedulerOptions) throws -> [TenantSettings] {
+        guard let tenantFile else { return [] }
+        let tenants = try TenantFile.read(tenantFile)
+        var engine = EngineConfiguration(maxModelLength: 1)
+        try scheduler.apply(to: &engine)
+        guard engine.heedsPriorities || tenants.allSatisfy({ $0.priority == 0 }) else {
+            throw CommandError.server("--tenant-file: priorities need --scheduling-policy priority.")
+        }
+        return tenants
+    }
 
     func validate() throws {
         var configuration = ServerConfiguration()
@@ -125,5 +142,14 @@ struct ServerOptions: ParsableArguments {
         configuration.maxQueueTime = queueTime > 0 ? .milliseconds(Int64(queueTime * 1000)) : nil
         let objective = try checked(ttftSloMs, in: 0...86_400_000, option: "ttft-slo-ms", unit: " milliseconds")
         configuration.firstTokenObjective = objective > 0 ? .microseconds(Int64(objective * 1000)) : nil
+    }
+}
+
+extension EngineTenant {
+    init(_ settings: TenantSettings) {
+        self.init(name: settings.name)
+        weight = settings.weight
+        maxRunningSequences = settings.maxSequences
+        cacheShare = settings.kvShare
     }
 }

@@ -74,6 +74,8 @@ public struct Batch: Sendable, Equatable {
     public var blockCopies: [BlockCopy] = []
     /// Why those that wait now do; nil if nobody does.
     public var waitingCause: WaitingCause?
+    /// The same by tenant.
+    public var tenantCauses: [WaitingCause?] = []
     public var rowCount = 0
     public var logitRowCount = 0
     /// Of the rows, those of sequences that catch up.
@@ -85,13 +87,15 @@ public struct Batch: Sendable, Equatable {
 
     public init() {}
 
-    mutating func removeAll() {
+    mutating func removeAll(tenantCount: Int) {
         entries.removeAll(keepingCapacity: true)
         preempted.removeAll(keepingCapacity: true)
         displacedCount = 0
         admitted.removeAll(keepingCapacity: true)
         blockCopies.removeAll(keepingCapacity: true)
         waitingCause = nil
+        tenantCauses.removeAll(keepingCapacity: true)
+        for _ in 0..<tenantCount { tenantCauses.append(nil) }
         rowCount = 0
         logitRowCount = 0
         prefillRowCount = 0

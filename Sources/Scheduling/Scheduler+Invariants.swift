@@ -70,7 +70,8 @@ extension Scheduler {
 
     private func checkQueues() throws(SchedulerViolation) {
         var isQueued = Array(repeating: false, count: sequences.count)
-        for (queue, phase) in [(running, SequenceState.Phase.running), (waiting, .waiting)] {
+        let queues = tenants.map { ($0.waiting, SequenceState.Phase.waiting) } + [(running, .running)]
+        for (queue, phase) in queues {
             for (place, sequence) in queue.enumerated() {
                 let index = sequence.index
                 try require(!isQueued[index], "a sequence is queued twice")
@@ -83,6 +84,8 @@ extension Scheduler {
                 try require(sequences[index].bypassCount <= limits.maxBypassCount, "a sequence was overtaken too often")
             }
         }
+        let waiting = tenants.flatMap(\.waiting)
+        try require(waiting.count == queuedCount, "waiting sequences are counted wrongly")
         let siblingCounts = [running, waiting].map { $0.reduce(0) { $0 + sequences[$1.index].unforkedSiblings.count } }
         try require(siblingCounts[0] == reservedCount, "reserved places are counted wrongly")
         try require(siblingCounts[1] == waitingSiblingCount, "waiting samples are counted wrongly")
@@ -90,6 +93,10 @@ extension Scheduler {
             waiting.reduce(0) { $0 + sequences[$1.index].pendingCount } == waitingTokenCount,
             "waiting tokens are counted wrongly")
         try require(running.count + reservedCount <= limits.maxRunningSequences, "too many sequences run")
+        let round = makeRound()
+        for (tenant, count) in round.placeCounts.enumerated() {
+            try require(count <= limits.tenants[tenant].maxRunningSequences ?? .max, "a tenant has too many places")
+        }
         let vacantCount = sequences.count { $0.phase == .vacant }
         try require(vacantCount == vacancies.count, "places are lost")
         let knownCount = running.count + waiting.count + reservedCount + waitingSiblingCount + vacantCount

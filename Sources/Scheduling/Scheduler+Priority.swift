@@ -11,15 +11,17 @@ extension Scheduler {
     /// Takes blocks and places from the last of the running sequences, if the first waiting one is of a more urgent
     /// priority, not just earlier, and has no room without them but has with them.
     mutating func displace(at now: Instant, into batch: inout Batch) {
-        guard let head = waiting.first, let last = running.last, canGiveWay(last, to: head),
-            !isGathering(head, at: now)
-        else { return }
-        let index = head.index
-        let placeCount = limits.maxRunningSequences - running.count - reservedCount
-        var missingPlaces = 1 + sequences[index].unforkedSiblings.count - placeCount
+        guard queuedCount > 0, let last = running.last else { return }
+        let round = makeRound()
+        guard let tenant = nextTenant(in: round, at: now) else { return }
+        let head = tenants[tenant].waiting[0], index = head.index
+        guard canGiveWay(last, to: head), !isGathering(head, at: now) else { return }
+        let places = 1 + sequences[index].unforkedSiblings.count
+        let needed = limits.blockCount(forTokens: sequences[index].tokenCount)
+        guard fits(places: places, blocks: needed, of: tenant, in: round) else { return }
         let used = foundBlocks(for: head, from: 0).count { pool.referenceCount(of: $0) > 0 }
-        let needed = limits.blockCount(forTokens: sequences[index].tokenCount) - used
-        var missingBlocks = needed + promisedBlockCount() - pool.freeCount
+        var missingPlaces = places - (limits.maxRunningSequences - running.count - reservedCount)
+        var missingBlocks = needed - used + round.promised - pool.freeCount
         var victims = 0
         while missingPlaces > 0 || missingBlocks > 0 {
             guard victims < min(Self.displacementDepth, running.count) else { return }

@@ -15,12 +15,17 @@ public struct Scheduler: ~Copyable, Sendable {
     var sequences: [SequenceState] = []
     var vacancies: [SequenceHandle] = []
     var running: [SequenceHandle] = []
-    var waiting: [SequenceHandle] = []
+    /// With the queues of those that wait.
+    var tenants: [TenantState]
+    /// The most that a tenant had been served when a sequence of its was admitted.
+    var servedByLast = 0.0
+    /// Sequences in the tenants' queues.
+    var queuedCount = 0
     /// Samples whose group is running but not yet forked: they will run without being asked again.
     var reservedCount = 0
     /// Samples whose group itself waits.
     var waitingSiblingCount = 0
-    /// Pending tokens of `waiting`.
+    /// Pending tokens of those in the queues.
     var waitingTokenCount = 0
     private var arrivalCount: UInt64 = 0
     var latestArrival: Instant?
@@ -32,12 +37,13 @@ public struct Scheduler: ~Copyable, Sendable {
     public init(limits: SchedulerLimits, blockOrder: [BlockID]? = nil) {
         self.limits = limits
         pool = BlockPool(blockCount: limits.blockCount, order: blockOrder)
+        tenants = Array(repeating: TenantState(), count: limits.tenants.count)
     }
 
     public var runningCount: Int { running.count }
     /// Samples waiting for their group's prompt count as waiting.
-    public var waitingCount: Int { waiting.count + reservedCount + waitingSiblingCount }
-    public var hasWork: Bool { !running.isEmpty || !waiting.isEmpty }
+    public var waitingCount: Int { queuedCount + reservedCount + waitingSiblingCount }
+    public var hasWork: Bool { !running.isEmpty || queuedCount > 0 }
     public var usedBlockCount: Int { pool.usedCount }
     /// Running sequences that wait for nothing but their next token.
     public var decodingCount: Int {
@@ -57,6 +63,7 @@ public struct Scheduler: ~Copyable, Sendable {
         state.tokenCount = request.promptCount
         state.unscoredPosition = request.wantsPromptLogits ? 0 : request.promptCount
         state.blockHashes = request.blockHashes
+        state.tenant = request.tenant
         state.priority = request.priority
         state.rank.urgency = limits.urgency(priority: request.priority, arrival: arrival)
         state.rank.arrival = arrivalCount
@@ -73,6 +80,7 @@ public struct Scheduler: ~Copyable, Sendable {
             sequences[leader.index].unforkedSiblings.append(sibling)
         }
         let siblings = sequences[leader.index].unforkedSiblings
+        wake(request.tenant)
         enqueue(leader)
         return [leader] + siblings
     }
@@ -82,13 +90,13 @@ public struct Scheduler: ~Copyable, Sendable {
     /// - Parameter prefillRows: Rows, at least 1, that those who catch up may have together, so that the others' tokens
     ///   don't wait too long for them; nil: as many as the step has left.
     public mutating func schedule(at now: Instant, prefillRows: Int? = nil, into batch: inout Batch) {
-        batch.removeAll()
+        batch.removeAll(tenantCount: tenants.count)
         prefillRowLimit = prefillRows.map { max(1, $0) } ?? .max
         if limits.policy == .priority { displace(at: now, into: &batch) }
         continueRunning(into: &batch)
         // Whoever lacked blocks comes first, and there was no room for it.
         let lacksBlocks = batch.preempted.count > batch.displacedCount
-        batch.waitingCause = lacksBlocks ? .blocks : admitWaiting(at: now, into: &batch)
+        if lacksBlocks { note(.blocks, in: &batch) } else { admitWaiting(at: now, into: &batch) }
         assert(batch.rowCount <= limits.maxBatchedTokens && batch.logitRowCount <= limits.maxLogitRows)
     }
 
@@ -99,6 +107,7 @@ public struct Scheduler: ~Copyable, Sendable {
             sequences[index].computedCount = entry.end
             let scored = min(entry.end, sequences[index].promptCount)
             sequences[index].unscoredPosition = max(sequences[index].unscoredPosition, scored)
+            if !entry.catchesUp, entry.start >= sequences[index].promptCount { serve(1, to: sequences[index].tenant) }
             if entry.samples { forkSiblings(of: entry.sequence) }
         }
     }

@@ -29,6 +29,8 @@ public struct SchedulerLimits: Sendable, Equatable {
     /// What waiting is worth under `SchedulingPolicy.priority` (`--priority-aging`): one level of priority each time so
     /// much has passed. 0: nothing, so that whoever is less urgent waits for as long as there is anybody else.
     public var priorityAging = Duration.seconds(30)
+    /// At least one, whose index is that of everybody who has no other.
+    public var tenants = [TenantLimits()]
     /// See `AdmissionWindow`.
     public var admissionDelay = Duration.milliseconds(10)
 
@@ -50,12 +52,26 @@ public struct SchedulerLimits: Sendable, Equatable {
     /// later or earlier arrival, and no queue has to be sorted anew.
     func urgency(priority: Int, arrival: Instant) -> Int64 {
         guard policy == .priority else { return 0 }
-        let (seconds, attoseconds) = priorityAging.components
-        let aging = seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000
+        let aging = agingNanoseconds
         guard aging > 0 else { return Int64(priority) }
         let (offset, isFar) = Int64(priority).multipliedReportingOverflow(by: aging)
         let (urgency, isBeyond) = arrival.nanoseconds.addingReportingOverflow(offset)
         return isFar || isBeyond ? (priority < 0 ? .min : .max) : urgency
+    }
+
+    /// A priority as it stands at `now`: that of `urgency` in whole levels, to be compared between tenants.
+    func level(priority: Int, arrival: Instant, now: Instant) -> Int {
+        guard policy == .priority else { return 0 }
+        let aging = agingNanoseconds
+        guard aging > 0 else { return priority }
+        let (level, isBeyond) = priority.subtractingReportingOverflow(
+            Int(max(0, now.nanoseconds &- arrival.nanoseconds) / aging))
+        return isBeyond ? .min : level
+    }
+
+    private var agingNanoseconds: Int64 {
+        let (seconds, attoseconds) = priorityAging.components
+        return seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000
     }
 
     /// Throws if `request` could never run to its end, however empty the machine is.
@@ -73,6 +89,12 @@ public struct SchedulerLimits: Sendable, Equatable {
         // The last token is drawn but never computed, so it needs no slot.
         let needed = blockCount(forTokens: tokenCount - 1)
         guard needed <= blockCount else { throw .neverFits(neededBlocks: needed, blockCount: blockCount) }
+        guard tenants.indices.contains(request.tenant) else { throw .unknownTenant(request.tenant) }
+        let own = tenants[request.tenant]
+        if let limit = own.maxRunningSequences, request.sampleCount > limit {
+            throw .tooManySamples(count: request.sampleCount, limit: limit)
+        }
+        if let limit = own.maxBlocks, needed > limit { throw .neverFits(neededBlocks: needed, blockCount: limit) }
     }
 }
 
@@ -83,6 +105,8 @@ public struct SequenceRequest: Sendable, Equatable {
     public var sampleCount = 1
     /// Lower goes first under `SchedulingPolicy.priority`; ignored otherwise.
     public var priority = 0
+    /// Index of the limits' tenants.
+    public var tenant = 0
     /// Logits of all the prompt's rows are wanted, not of its last alone.
     public var wantsPromptLogits = false
     /// Names of the prompt's full blocks, in order; empty: its blocks are not shared with other requests.
@@ -101,4 +125,5 @@ public enum SchedulingError: Error, Equatable {
     case promptTooLong(tokenCount: Int, limit: Int)
     case tooManySamples(count: Int, limit: Int)
     case neverFits(neededBlocks: Int, blockCount: Int)
+    case unknownTenant(Int)
 }

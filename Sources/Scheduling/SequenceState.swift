@@ -27,6 +27,8 @@ struct SequenceState: Sendable {
 
     var phase = Phase.vacant
     var rank = Rank(urgency: 0, arrival: 0, sample: 0)
+    /// Index of the limits' tenants.
+    var tenant = 0
     /// The request's own.
     var priority = 0
     var arrival = Instant(nanoseconds: 0)

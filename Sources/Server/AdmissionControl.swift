@@ -1,5 +1,6 @@
 // Who may wait, and for how long the others are told to stay away.
 
+import Access
 import Observability
 import OpenAI
 import Primitives
@@ -33,6 +34,8 @@ final class AdmissionControl: Sendable {
         var queuedTokenCount = 0
         var sequenceRate = BacklogRate()
         var tokenRate = BacklogRate()
+        /// Those of the configuration.
+        var tenants: [String: TenantAccount]
 
         mutating func pass(to now: Instant) {
             sequenceRate.pass(to: now, isBusy: sequenceCount > 0)
@@ -41,37 +44,45 @@ final class AdmissionControl: Sendable {
     }
 
     private let limits: AdmissionLimits
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
-    init(_ limits: AdmissionLimits) {
+    /// - Parameter tenants: Those that have limits of their own; one named as `RequestOrigin.defaultTenant` stands for
+    ///   everybody else.
+    init(_ limits: AdmissionLimits, tenants: [TenantSettings] = []) {
         self.limits = limits
+        let now = Instant.now()
+        let accounts = tenants.map { ($0.name, TenantAccount($0, at: now)) }
+        state = Mutex(State(tenants: Dictionary(accounts) { first, _ in first }))
     }
 
     var requestCount: Int { state.withLock { $0.requestCount } }
 
+    private struct Holding {
+        var sequenceCount = 1
+        var spentTokenCount = 0
+        /// By prompt; 0 once its first token is there. None: it never came so far.
+        var queuedTokenCounts: [Int] = []
+    }
+
     /// A place among the requests in flight, given back when it is let go.
     final class Place: Sendable {
-        private struct Holding {
-            var sequenceCount = 1
-            /// By prompt; 0 once its first token is there.
-            var queuedTokenCounts: [Int] = []
-        }
-
         private let owner: AdmissionControl
+        private let tenant: String
         private let holding = Mutex(Holding())
 
-        fileprivate init(owner: AdmissionControl) {
+        fileprivate init(owner: AdmissionControl, tenant: String) {
             self.owner = owner
+            self.tenant = tenant
         }
 
         deinit {
-            let (sequences, tokens) = holding.withLock { ($0.sequenceCount, $0.queuedTokenCounts.reduce(0, +)) }
-            owner.leave(sequenceCount: sequences, queuedTokenCount: tokens)
+            let held = holding.withLock { $0 }
+            owner.leave(tenant, held)
         }
 
         /// The request turns out to be for so many sequences.
         func widen(to sequenceCount: Int) throws {
-            try owner.widen(by: sequenceCount - 1, sequenceCount: sequenceCount)
+            try owner.widen(by: sequenceCount - 1, sequenceCount: sequenceCount, of: tenant)
             holding.withLock { $0.sequenceCount = sequenceCount }
         }
 
@@ -79,8 +90,13 @@ final class AdmissionControl: Sendable {
         ///
         /// - Parameter deadline: When its client needs the first of them answered at the latest.
         func queue(promptTokenCounts: [Int], deadline: Instant?) throws {
-            try owner.queue(promptTokenCounts.reduce(0, +), deadline: deadline)
+            try owner.queue(promptTokenCounts.reduce(0, +), of: tenant, deadline: deadline)
             holding.withLock { $0.queuedTokenCounts = promptTokenCounts }
+        }
+
+        /// So many tokens of answers have come.
+        func answered(tokenCount: Int) {
+            holding.withLock { $0.spentTokenCount += tokenCount }
         }
 
         /// How long it takes until half of what is queued now is done; nil if that is not known.
@@ -100,44 +116,59 @@ final class AdmissionControl: Sendable {
     // MARK: - Coming in
 
     /// A place for a request of which nothing but its head is known yet.
-    func enter() throws(Refusal) -> Place {
+    func enter(tenant name: String) throws(Refusal) -> Place {
         let now = Instant.now()
-        let refusal = state.withLock { state -> Refusal? in
+        let refused = state.withLock { state -> Refusal? in
+            let tenant = Self.account(of: name, state)
             state.pass(to: now)
-            if let refusal = refusal(of: 1, state) ?? tokenRefusal(state) { return refusal }
+            // The tenant's own limits first: what it does too much is not the server's fault.
+            if let refusal = state.tenants[tenant]?.quotaRefusal(at: now) ?? state.tenants[tenant]?.refusal(of: 1) {
+                return refusal
+            }
+            if let refusal = sequenceRefusal(of: 1, state) ?? tokenRefusal(state) { return refusal }
             state.requestCount += 1
             state.sequenceCount += 1
+            state.tenants[tenant]?.enter()
             return nil
         }
-        if let refusal { throw refusal }
-        return Place(owner: self)
+        if let refused { throw refused }
+        return Place(owner: self, tenant: name)
     }
 
-    private func widen(by count: Int, sequenceCount: Int) throws {
+    private static func account(of tenant: String, _ state: State) -> String {
+        state.tenants[tenant] == nil ? RequestOrigin.defaultTenant : tenant
+    }
+
+    private func widen(by count: Int, sequenceCount: Int, of tenant: String) throws {
         guard sequenceCount <= limits.sequences else {
             let sentence =
                 "The request asks for \(sequenceCount) sequences, and this server takes at most \(limits.sequences)."
             throw RequestError(.invalid, sentence, param: "n")
         }
-        let refusal = state.withLock { state -> Refusal? in
-            if let refusal = refusal(of: count, state) { return refusal }
+        let refused = state.withLock { state -> Refusal? in
+            let account = Self.account(of: tenant, state)
+            if let refusal = state.tenants[account]?.refusal(of: count) ?? sequenceRefusal(of: count, state) {
+                return refusal
+            }
             state.sequenceCount += count
+            state.tenants[account]?.widen(by: count)
             return nil
         }
-        if let refusal { throw refusal }
+        if let refused { throw refused }
     }
 
-    private func queue(_ tokenCount: Int, deadline: Instant?) throws(Refusal) {
+    private func queue(_ tokenCount: Int, of tenant: String, deadline: Instant?) throws(Refusal) {
         let now = Instant.now()
-        let refusal = state.withLock { state -> Refusal? in
+        let refused = state.withLock { state -> Refusal? in
             state.pass(to: now)
             if let refusal = tokenRefusal(state) ?? objectiveRefusal(tokenCount, deadline: deadline, now, state) {
                 return refusal
             }
             state.queuedTokenCount += tokenCount
+            state.tenants[Self.account(of: tenant, state)]?.spend(tokens: tokenCount)
             return nil
         }
-        if let refusal { throw refusal }
+        if let refused { throw refused }
     }
 
     // MARK: - Going
@@ -151,14 +182,17 @@ final class AdmissionControl: Sendable {
         }
     }
 
-    private func leave(sequenceCount: Int, queuedTokenCount: Int) {
+    private func leave(_ tenant: String, _ held: Holding) {
         let now = Instant.now()
         state.withLock { state in
             state.pass(to: now)
             state.requestCount -= 1
-            state.sequenceCount -= sequenceCount
-            state.queuedTokenCount -= queuedTokenCount
-            state.sequenceRate.done(Double(sequenceCount))
+            state.sequenceCount -= held.sequenceCount
+            state.queuedTokenCount -= held.queuedTokenCounts.reduce(0, +)
+            if !held.queuedTokenCounts.isEmpty { state.sequenceRate.done(Double(held.sequenceCount)) }
+            let account = Self.account(of: tenant, state)
+            state.tenants[account]?.leave(held.sequenceCount)
+            state.tenants[account]?.spend(tokens: held.spentTokenCount)
         }
     }
 
@@ -168,7 +202,7 @@ final class AdmissionControl: Sendable {
 
     // MARK: - Refusals
 
-    private func refusal(of count: Int, _ state: State) -> Refusal? {
+    private func sequenceRefusal(of count: Int, _ state: State) -> Refusal? {
         guard count > limits.sequences - state.sequenceCount else { return nil }
         let sentence =
             "The server has \(state.sequenceCount) requests in flight, and its limit is \(limits.sequences)."

@@ -94,7 +94,7 @@ struct GenerationEndpoints: Sendable {
         _ exchange: HTTPExchange, _ endpoint: RequestMetrics.Endpoint
     ) throws -> AdmissionControl.Place {
         do throws(Refusal) {
-            return try state.admission.enter()
+            return try state.admission.enter(tenant: exchange.principal.tenant)
         } catch {
             follow(exchange, streams: false, sampleCount: 1)
             metrics.requestFinished(
@@ -189,7 +189,8 @@ struct GenerationEndpoints: Sendable {
         var prepared: [PreparedGeneration] = []
         for prompt in prompts {
             var request = GenerationRequest(prompt: prompt, options: options, maximumTokens: maximumTokens)
-            request.priority = priority ?? request.priority
+            request.priority = configuration.priority(
+                priority ?? request.priority, of: exchange.principal.tenant)
             request.deadline = deadline
             request.startBy = configuration.maxQueueTime.map { exchange.request.receivedAt.advanced(by: $0) }
             let origin = exchange.identity.origin(arrival: exchange.request.receivedAt)

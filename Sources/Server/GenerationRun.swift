@@ -35,7 +35,7 @@ struct GenerationRun: Sendable {
     func forEachBatch(_ body: (_ prompt: Int, TextBatch) async throws -> Void) async throws {
         guard generations.count != 1 else {
             for await batch in generations[0] {
-                place.began(prompt: 0)
+                note(batch, prompt: 0)
                 try await body(0, batch)
             }
             return
@@ -53,10 +53,15 @@ struct GenerationRun: Sendable {
                 continuation.finish()
             }
             for await (prompt, batch) in batches {
-                place.began(prompt: prompt)
+                note(batch, prompt: prompt)
                 try await body(prompt, batch)
             }
         }
+    }
+
+    private func note(_ batch: TextBatch, prompt: Int) {
+        place.began(prompt: prompt)
+        place.answered(tokenCount: batch.deltas.reduce(0) { $0 + $1.tokenIDs.count })
     }
 
     /// What one prompt came to.
@@ -72,7 +77,7 @@ struct GenerationRun: Sendable {
         for (prompt, generation) in generations.enumerated() {
             var outcome = Outcome(choices: (0..<sampleCount).map { TextDelta(choice: $0) })
             for await batch in generation {
-                place.began(prompt: prompt)
+                note(batch, prompt: prompt)
                 try checkEndings(of: batch, prompt: prompt)
                 outcome.promptLogprobs = batch.promptLogprobs ?? outcome.promptLogprobs
                 for delta in batch.deltas where outcome.choices.indices.contains(delta.choice) {

@@ -1,5 +1,6 @@
 // What an operator may set about the HTTP side.
 
+public import Access
 public import OpenAI
 
 public struct ServerConfiguration: Sendable, Equatable {
@@ -20,13 +21,15 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var modelNames: [String] = []
     /// `--max-num-queued-reqs`: sequences in flight, running ones too, above which requests are turned away.
     public var maxQueuedRequests = 1024
-    /// `--max-num-queued-tokens`: tokens of prompts without a first token above which requests are turned away; nil: any
-    /// number may wait.
+    /// `--max-num-queued-tokens`: tokens of prompts without a first token above which requests are turned away; nil:
+    /// any number may wait.
     public var maxQueuedTokens: Int?
     /// `--max-queue-time`: a request that has not begun to run for so long is dropped; nil: none is.
     public var maxQueueTime: Duration?
     /// `--ttft-slo-ms`: requests whose first token would come later are turned away; nil: none are.
     public var firstTokenObjective: Duration?
+    /// `--tenant-file`: those that have limits of their own. The one named `default` stands for everybody else.
+    public var tenants: [TenantSettings] = []
     /// `--shutdown-timeout`: how long running requests may go on after a signal to stop.
     public var shutdownTimeout = Duration.zero
     /// `--enable-debug-endpoints`: what is under `/debug` is served.
@@ -55,6 +58,15 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var engineStallTimeout = Duration.seconds(120)
 
     public init() {}
+
+    /// The priority of a tenant's request that asks for `priority`: the tenant's own, or less urgent.
+    func priority(_ priority: Int, of tenant: String) -> Int {
+        guard !tenants.isEmpty else { return priority }
+        let name = tenants.contains { $0.name == tenant } ? tenant : "default"
+        guard let own = tenants.first(where: { $0.name == name })?.priority else { return priority }
+        let (sum, isBeyond) = own.addingReportingOverflow(max(0, priority))
+        return isBeyond ? .max : sum
+    }
 }
 
 /// What one connection, and all of them together, may take. Times bound every phase in which the server waits for a

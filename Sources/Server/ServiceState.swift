@@ -27,7 +27,7 @@ final class ServiceState: Sendable {
         admission = AdmissionControl(
             AdmissionLimits(
                 sequences: configuration.maxQueuedRequests, queuedTokens: configuration.maxQueuedTokens,
-                firstTokenObjective: configuration.firstTokenObjective))
+                firstTokenObjective: configuration.firstTokenObjective), tenants: configuration.tenants)
     }
 
     // MARK: - Phases

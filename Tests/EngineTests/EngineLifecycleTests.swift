@@ -107,6 +107,26 @@ struct EngineLifecycleTests {
         #expect(outcomes[1].choices[0].reason == .abort && handles[1].expiry == .deadline)
     }
 
+    @Test("tenants are known by their names, and whoever is not named is one of them")
+    func tenants() async throws {
+        var batch = EngineTenant(name: "batch")
+        batch.maxRunningSequences = 1
+        let harness = try Harness { configuration, _ in configuration.tenants = [batch] }
+        for (tenant, isRefused) in [("batch", true), ("default", false), ("nobody", false)] {
+            var request = request(1)
+            request.sampleCount = 2
+            request.origin.tenant = tenant
+            do {
+                _ = try await CheckedStream(harness.engine.submit(request).events, choiceCount: 2).collect()
+                #expect(!isRefused)
+            } catch let error as EngineError {
+                #expect(isRefused && error == .tooManySamples(count: 2, limit: 1))
+            }
+        }
+        batch.weight = 0
+        #expect(throws: EngineError.self) { try Harness { configuration, _ in configuration.tenants = [batch] } }
+    }
+
     @Test("dropping the handle cancels")
     func droppedHandle() async throws {
         let gate = Gate()

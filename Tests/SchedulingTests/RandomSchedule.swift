@@ -15,6 +15,7 @@ struct RandomSchedule: ~Copyable {
         /// The order in which the queue should be: what its priority and arrival come to, then its number.
         var urgency: Double
         var number: Int
+        var tenant: Int
         /// Tokens it gets before it ends.
         var outputCount: Int
         var tokenCount: Int
@@ -57,6 +58,13 @@ struct RandomSchedule: ~Copyable {
         limits.policy = Bool.random(using: &random) ? .fcfs : .priority
         limits.priorityAging = [.zero, .milliseconds(2), .seconds(30)].randomElement(using: &random) ?? .zero
         limits.admissionDelay = Int.random(in: 0..<4, using: &random) == 0 ? .milliseconds(3) : .zero
+        for _ in 0..<Int.random(in: 0...2, using: &random) {
+            var tenant = TenantLimits()
+            tenant.weight = [0.5, 1, 4].randomElement(using: &random) ?? 1
+            tenant.maxRunningSequences = Bool.random(using: &random) ? Int.random(in: 1...3, using: &random) : nil
+            tenant.maxBlocks = Bool.random(using: &random) ? Int.random(in: 1...limits.blockCount, using: &random) : nil
+            limits.tenants.append(tenant)
+        }
         return limits
     }
 
@@ -64,7 +72,7 @@ struct RandomSchedule: ~Copyable {
 
     /// Runs to the end. Throws what went wrong.
     mutating func run() throws {
-        var left = Int.random(in: 1...8, using: &random)
+        var left = Int.random(in: 1...10, using: &random)
         var steps = 0
         while left > 0 || scheduler.hasWork {
             while left > 0, Int.random(in: 0..<3, using: &random) == 0 {
@@ -83,9 +91,16 @@ struct RandomSchedule: ~Copyable {
     private mutating func submit() throws {
         var request = SequenceRequest(
             promptCount: Int.random(in: 1...24, using: &random), maximumTokens: Int.random(in: 1...16, using: &random))
+        // Most could run alone.
+        if Int.random(in: 0..<8, using: &random) > 0 {
+            let slots = min(limits.blockSize * limits.blockCount, limits.maxModelLength - 1)
+            request.promptCount = min(request.promptCount, max(1, slots * 2 / 3))
+            request.maximumTokens = min(request.maximumTokens, max(1, slots - request.promptCount))
+        }
         request.sampleCount = Int.random(in: 0..<4, using: &random) == 0 ? Int.random(in: 1...3, using: &random) : 1
         request.priority = Int.random(in: -1...2, using: &random)
         request.wantsPromptLogits = Int.random(in: 0..<8, using: &random) == 0
+        request.tenant = Int.random(in: 0..<limits.tenants.count, using: &random)
         let isShared = Int.random(in: 0..<3, using: &random) > 0
         let number = arrivedCount
         arrivedCount += 1
@@ -112,6 +127,7 @@ struct RandomSchedule: ~Copyable {
             let longest = min(request.maximumTokens, limits.maxModelLength - request.promptCount)
             lives[handle.index] = Life(
                 urgency: aging > 0 ? arrival + level * aging : level, number: number * 8 + sample,
+                tenant: request.tenant,
                 outputCount: Int.random(in: 1...longest, using: &random), tokenCount: request.promptCount,
                 isShared: isShared, leads: sample == 0)
         }
@@ -192,7 +208,8 @@ struct RandomSchedule: ~Copyable {
             guard let life = lives[sequence.index] else { throw Failure(description: "a stranger was admitted") }
             waiting.removeAll { $0 == sequence.index }
             for index in waiting {
-                guard let other = lives[index], isBefore(other, life) else { continue }
+                // Among tenants the order is another one.
+                guard let other = lives[index], other.tenant == life.tenant, isBefore(other, life) else { continue }
                 overtakenCount += 1
                 lives[index]?.overtakenCount += 1
                 guard !other.hasRun else { throw Failure(description: "one that had run was overtaken") }
