@@ -1,6 +1,6 @@
 // What the scheduler itself costs: a step's plan, and operations on blocks.
 
-public import Primitives
+import Primitives
 public import Scheduling
 
 /// A scheduler whose sequences all decode, without an engine or a model.

@@ -1,6 +1,6 @@
 // Whom the engine tells apart, and what each may have of it.
 
-public import Primitives
+import Primitives
 import Scheduling
 
 /// A tenant of the configuration. The one named as `RequestOrigin.defaultTenant` stands for everybody who has no other.

@@ -1,6 +1,6 @@
 // What a scheduler may use, and what it must refuse because it could never be done.
 
-public import Primitives
+import Primitives
 
 /// Who goes first. Both queues keep this order, so the last of the running ones is the one to give way.
 public enum SchedulingPolicy: String, Sendable, CaseIterable {

@@ -100,7 +100,8 @@ struct GenerationEndpoints: Sendable {
             metrics.requestFinished(
                 .rejected(error.reason, sequenceCount: 1), endpoint: endpoint, tenant: exchange.principal.tenant)
             exchange.noteFailure(error)
-            throw exchange.isClientGone ? ClientGone() : error
+            if exchange.isClientGone { throw ClientGone() }
+            throw error
         }
     }
 

@@ -117,7 +117,7 @@ struct EngineLifecycleTests {
             request.sampleCount = 2
             request.origin.tenant = tenant
             do {
-                _ = try await CheckedStream(harness.engine.submit(request).events, choiceCount: 2).collect()
+                _ = try await harness.run(request)
                 #expect(!isRefused)
             } catch let error as EngineError {
                 #expect(isRefused && error == .tooManySamples(count: 2, limit: 1))

@@ -60,7 +60,8 @@ struct TextGeneratorTests {
         var request = GenerationRequest(prompt: .text("a"))
         _ = try prepare(request)
         request.priority = -1
-        #expect(#expect(throws: GenerationError.self) { try prepare(request) }?.parameter == "priority")
+        let error = #expect(throws: GenerationError.self) { try prepare(request) }
+        #expect(error?.parameter == "priority")
         let generator = try TestModel.generator { configuration, _ in configuration.policy = .priority }
         _ = try generator.prepare(request)
     }
