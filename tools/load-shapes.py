@@ -6,7 +6,8 @@
 
 `interference`: eight streams, alone and while prompts of 4,000 tokens come one after another; then the prompts alone. Tokens are
 weighted by what they cost alone: 100 % would be as much work as without the other kind.
-`overload`: what the server does of 128 tokens in and 32 out when it always has enough to do, then a minute of ten times that.
+`overload`: what the server, with 72 requests allowed in it, does of 128 tokens in and 32 out when it always has enough to do,
+then a minute of ten times that.
 """
 import asyncio
 import http.client
@@ -72,7 +73,7 @@ async def post(body, gaps=None, timeout=120):
 class Server:
     def __init__(self, model, options):
         self.process = subprocess.Popen(
-            [f"{ROOT}/.build/release/pagoda", "serve", model, "--port", str(PORT), "--host", "127.0.0.1",
+            [os.environ.get("PAGODA", f"{ROOT}/.build/release/pagoda"), "serve", model, "--port", str(PORT), "--host", "127.0.0.1",
              "--kv-cache-memory-bytes", "1G", "--no-enable-prefix-caching", *options], stderr=subprocess.DEVNULL)
 
     def __enter__(self):
@@ -180,6 +181,8 @@ def main():
         raise SystemExit(__doc__)
     models = os.path.expanduser("~/.cache/pagoda/models")
     model = arguments[1] if len(arguments) > 1 else f"{models}/SmolLM2-135M-Instruct-Q4_0.gguf"
+    if arguments[0] == "overload":
+        options = ["--max-num-queued-reqs", "72", *options]
     with Server(model, options) as server:
         asyncio.run(interference() if arguments[0] == "interference" else overload(server))
 

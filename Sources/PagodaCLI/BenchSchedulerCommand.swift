@@ -34,7 +34,8 @@ struct BenchSchedulerCommand: ParsableCommand {
     func run() throws {
         var benchmark = try SchedulerBenchmark(
             sequenceCount: sequences, tokenCount: tokens, blockSize: blockSize, stepLimit: 3 * steps)
-        Console.write("\(sequences) sequences of \(tokens) tokens, \(benchmark.usedBlockCount) blocks of \(blockSize)\n")
+        let blocks = "\(benchmark.usedBlockCount) blocks of \(blockSize)"
+        Console.write("\(sequences) sequences of \(tokens) tokens, \(blocks)\n")
         let alone = try benchmark.steps(steps, waitingCount: 0)
         report("plan a step", alone.planning)
         report("commit it, a token for each", alone.commit)

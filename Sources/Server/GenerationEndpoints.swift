@@ -267,7 +267,7 @@ struct GenerationEndpoints: Sendable {
                 chunks.append(batch, prompt: prompt, to: &events)
                 if !events.bytes.isEmpty { try await exchange.write(ByteBuffer(bytes: events.bytes)) }
             }
-        } catch where hasBegun && !exchange.isClientGone {
+        } catch  where hasBegun && !exchange.isClientGone {
             guard let answer = ErrorMapping.requestError(for: error) else { throw error }
             failure = answer
         }

@@ -118,7 +118,8 @@ struct RandomSchedule: ~Copyable {
             refusedCount += request.sampleCount
             return
         }
-        let aging = Double(limits.priorityAging.components.attoseconds) * 1e-18
+        let aging =
+            Double(limits.priorityAging.components.attoseconds) * 1e-18
             + Double(limits.priorityAging.components.seconds)
         let level = limits.policy == .fcfs ? 0 : Double(request.priority)
         let arrival = limits.policy == .fcfs ? 0 : Double(now.nanoseconds) * 1e-9

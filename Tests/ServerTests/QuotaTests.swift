@@ -21,7 +21,9 @@ struct QuotaTests {
         try await TestServer.run { options in
             options.server.tenants = [settings]
             change(&options)
-        } _: { try await body($0) }
+        } _: {
+            try await body($0)
+        }
     }
 
     private static func expectRefusal(_ response: RawResponse, seconds: ClosedRange<Int>) {
@@ -31,7 +33,9 @@ struct QuotaTests {
 
     @Test("over its requests a minute a tenant is told when there is one again")
     func requestsPerMinute() async throws {
-        try await Self.run { $0.requestsPerMinute = 2 } _: { test in
+        try await Self.run {
+            $0.requestsPerMinute = 2
+        } _: { test in
             for _ in 0..<2 { #expect(try await test.post(Self.path, #"{"prompt":"a","max_tokens":1}"#).status == 200) }
             // Half a minute for each.
             Self.expectRefusal(try await test.post(Self.path, #"{"prompt":"a"}"#), seconds: 28...38)
@@ -44,7 +48,9 @@ struct QuotaTests {
 
     @Test("a request may take more tokens than are left of a minute, and the next has to wait for them")
     func tokensPerMinute() async throws {
-        try await Self.run { $0.tokensPerMinute = 60 } _: { test in
+        try await Self.run {
+            $0.tokensPerMinute = 60
+        } _: { test in
             let body = #"{"prompt":"0123456789","max_tokens":80,"ignore_eos":true}"#
             #expect(try await test.post(Self.path, body).status == 200)
             // 30 tokens below nothing, and one above that is needed: a token a second.
@@ -56,7 +62,9 @@ struct QuotaTests {
     @Test("over what it may have in flight a tenant is refused, samples counted")
     func inFlight() async throws {
         let gate = Gate()
-        try await Self.run { $0.maxQueued = 2 } options: { options in
+        try await Self.run {
+            $0.maxQueued = 2
+        } options: { options in
             options.executor.beforeStep = { _ in gate.pass() }
         } _: { test in
             defer { gate.open() }
