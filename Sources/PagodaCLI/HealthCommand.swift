@@ -1,4 +1,4 @@
-// `pagoda health`: whether a server is ready, as an exit code. For containers, whose image has no other program to ask with.
+// `pagoda health`: whether a server is ready, as an exit code. Our image has no other program to ask with.
 
 internal import ArgumentParser
 internal import AsyncHTTPClient

@@ -30,8 +30,8 @@ public struct Pagoda: AsyncParsableCommand {
         await main(normalized(Array(CommandLine.arguments.dropFirst())))
     }
 
-    /// In a container this is process 1, which the kernel spares every signal that has no handler. Until a command handles
-    /// them itself, SIGTERM and SIGINT end it as they end any other process.
+    /// In a container this is process 1, which the kernel spares every signal that has no handler. Until a command
+    /// handles them itself, SIGTERM and SIGINT end it as they end any other process.
     private static func endOnSignals() {
         guard getpid() == 1 else { return }
         for number in [SIGTERM, SIGINT] {
