@@ -12,10 +12,10 @@ HEAVY := 'EndToEndTests|ReferenceModeTests'
 # A build of its own: the ordinary one links no MPI.
 MPI_BUILD := .build-mpi
 
-.PHONY: help build build-mpi serve test test-arm test-mpi bench bench-peers format lint
+.PHONY: help build build-mpi serve test test-arm test-image test-mpi test-systemd image bench bench-peers format lint
 
 help: ## Print this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 build: ## Build the release binary, .build/release/pagoda
 	tools/static-libraries.sh
@@ -25,6 +25,9 @@ build-mpi: ## Build the binary with MPI, .build-mpi/release/pagoda, for mpirun (
 	tools/open-mpi.sh
 	tools/static-libraries.sh
 	$(SWIFT) build -c release --scratch-path $(MPI_BUILD) --traits MPI --product pagoda
+
+image: build ## Make the OCI image, its contents and bill of materials in .build/image, without a container engine
+	tools/image.sh
 
 serve: build ## Serve a model on port 8000 (MODEL=path for another, PORT=n)
 	$(BINARY) serve "$(MODEL)" --port $(PORT)
@@ -42,6 +45,13 @@ test: ## Fetch what the tests need, build and run them all
 
 test-arm: ## Test the C kernels here and, emulated, on Arm
 	tools/stage.sh "kernels on Arm" tools/test-arm.sh
+
+test-image: image ## Run the image's program from its unpacked root, read-only and without rights (as root)
+	tools/stage.sh "bill of materials" sh -c '"$$(tools/spdx-tools.sh)" --infile .build/image/pagoda-*.spdx.json'
+	tools/stage.sh "image" python3 tools/test-image.py .build/image "$$(tools/fetch-model.sh)"
+
+test-systemd: build ## Check the systemd unit, and run its command line (as root)
+	tools/stage.sh "systemd" python3 tools/test-systemd.py $(BINARY) "$$(tools/fetch-model.sh)"
 
 test-mpi: build-mpi ## Test tensor parallelism over processes: tokens of 20 prompts, lost ranks
 	tools/stage.sh "MPI" python3 tools/test-mpi.py $(MPI_BUILD)/release/pagoda \

@@ -131,7 +131,7 @@ targets += room(
     "Models", "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
     "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
     "MessagePassing",
-    packages: [argumentParser, log, httpClient] + nio)
+    packages: [argumentParser, log, httpClient, tls] + nio)
 targets += [
     .executableTarget(
         name: "pagoda", dependencies: ["PagodaCLI"], swiftSettings: features,

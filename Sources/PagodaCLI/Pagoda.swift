@@ -3,6 +3,12 @@
 public import ArgumentParser
 internal import CPlatform
 
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Darwin
+#endif
+
 /// `pagoda`, the root command.
 public struct Pagoda: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
@@ -12,7 +18,7 @@ public struct Pagoda: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, PullCommand.self, CompleteCommand.self, ChatCommand.self, BenchCommand.self,
             EvalCommand.self, VerifyDeterminismCommand.self, QuantizeCommand.self, DoctorCommand.self,
-            HashKeyCommand.self, HashPasswordCommand.self,
+            HealthCommand.self, HashKeyCommand.self, HashPasswordCommand.self,
         ])
 
     public init() {}
@@ -20,7 +26,17 @@ public struct Pagoda: AsyncParsableCommand {
     /// Runs the command line of this process; the program's only entry.
     public static func run() async {
         pg_configure_allocator()
+        endOnSignals()
         await main(normalized(Array(CommandLine.arguments.dropFirst())))
+    }
+
+    /// In a container this is process 1, which the kernel spares every signal that has no handler. Until a command
+    /// handles them itself, SIGTERM and SIGINT end it as they end any other process.
+    private static func endOnSignals() {
+        guard getpid() == 1 else { return }
+        for number in [SIGTERM, SIGINT] {
+            signal(number) { _exit(128 + $0) }
+        }
     }
 
     /// Options may be written with underscores, as vLLM allows: `--max_num_seqs` is `--max-num-seqs`.

@@ -14,6 +14,12 @@ internal import Server
 internal import Synchronization
 internal import Telemetry
 
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Darwin
+#endif
+
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve a model over the OpenAI API, with metrics at /metrics.")
@@ -62,7 +68,9 @@ struct ServeCommand: AsyncParsableCommand {
             try await ranks.follow(plan)
             isReady.store(true, ordering: .relaxed)
         } else {
-            try await serve(plan, tenants, control, settings, observation, started: started) {
+            try await serve(
+                plan, tenants, control, settings, observation, started: started, isAlone: ranks == nil
+            ) {
                 isReady.store(true, ordering: .relaxed)
             }
         }
@@ -71,7 +79,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func serve(
         _ plan: LoadPlan, _ tenants: [TenantSettings], _ control: AccessControl, _ settings: AccessConfiguration,
-        _ observation: ServeObservation, started: Instant, whenReady: @escaping @Sendable () -> Void
+        _ observation: ServeObservation, started: Instant, isAlone: Bool, whenReady: @escaping @Sendable () -> Void
     ) async throws {
         let logger = observation.logger
         let names = served.servedModelName.isEmpty ? [plan.root] : served.servedModelName
@@ -110,10 +118,19 @@ struct ServeCommand: AsyncParsableCommand {
                 return false
             }
             // The server's end is the command's end, whether or not the model has come.
-            while let isServerDone = try await group.next(), !isServerDone {}
+            var isLoaded = false
+            while let isServerDone = try await group.next(), !isServerDone { isLoaded = true }
+            if isAlone, !isLoaded { await leaveLoading(observation) }
             group.cancelAll()
         }
         logger.info("stopped")
+    }
+
+    /// Ends the process: loading can't be interrupted, may take minutes, and nobody needs the model any more.
+    private func leaveLoading(_ observation: ServeObservation) async {
+        observation.logger.info("stopped before the model was loaded")
+        await observation.close()
+        _exit(0)
     }
 
     private func serverConfiguration(

@@ -48,7 +48,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
             "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
             "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
             "MessagePassing",
-        ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1"]
+        ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1", "NIOSSL"]
     ),
     "pagoda": (["PagodaCLI"], []),
     "HubTesting": (["JSON"], ["Crypto", "NIOCore", "NIOPosix", "NIOHTTP1"]),
