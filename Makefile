@@ -12,7 +12,7 @@ HEAVY := 'EndToEndTests|ReferenceModeTests'
 # A build of its own: the ordinary one links no MPI.
 MPI_BUILD := .build-mpi
 
-.PHONY: help build build-mpi serve test test-arm test-mpi bench bench-peers format lint
+.PHONY: help build build-mpi serve test test-arm test-deploy test-mpi bench bench-peers format lint
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -35,6 +35,7 @@ test: ## Fetch what the tests need, build and run them all
 	tools/stage.sh "template and vocabulary corpus" tools/fetch-template-corpus.sh
 	tools/stage.sh "python client" tools/python-client.sh
 	tools/stage.sh "prometheus" tools/fetch-prometheus.sh
+	tools/stage.sh "nginx" tools/fetch-nginx.sh
 	tools/static-libraries.sh
 	tools/stage.sh "build" $(SWIFT) build -c release --build-tests
 	tools/stage.sh "tests" $(SWIFT) test -c release --skip-build --no-parallel --skip $(HEAVY)
@@ -42,6 +43,9 @@ test: ## Fetch what the tests need, build and run them all
 
 test-arm: ## Test the C kernels here and, emulated, on Arm
 	tools/stage.sh "kernels on Arm" tools/test-arm.sh
+
+test-deploy: ## Build every Kubernetes overlay and check deploy/ against the published schemas
+	tools/stage.sh "deployment" tools/check-deployment.sh
 
 test-mpi: build-mpi ## Test tensor parallelism over processes: tokens of 20 prompts, lost ranks
 	tools/stage.sh "MPI" python3 tools/test-mpi.py $(MPI_BUILD)/release/pagoda \

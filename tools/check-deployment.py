@@ -169,8 +169,9 @@ class Overlay:
         ports = {port["name"]: port["containerPort"] for port in server["ports"]}
         if ports != {"http": int(options["port"])}:
             self.fault(deployment, f"ports {ports} are not --port {options['port']}")
-        paths = {kind: server[kind]["httpGet"] for kind in ("startupProbe", "livenessProbe", "readinessProbe")}
-        if {kind: (probe["path"], probe["port"]) for kind, probe in paths.items()} != {
+        paths = {kind: server.get(kind, {}).get("httpGet", {}) for kind in (
+            "startupProbe", "livenessProbe", "readinessProbe")}
+        if {kind: (probe.get("path"), probe.get("port")) for kind, probe in paths.items()} != {
                 "startupProbe": ("/health", "http"), "livenessProbe": ("/live", "http"),
                 "readinessProbe": ("/health", "http")}:
             self.fault(deployment, f"probes {paths}")

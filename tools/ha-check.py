@@ -211,7 +211,7 @@ class Check:
                     seen["firing"][f"prometheus-{one}"] = sorted(firing)
                 if answers(self.url(f"alertmanager-{one}", "/-/healthy")):
                     seen["up"].append(f"alertmanager-{one}")
-            if answers(self.url("pagoda", "/live")):
+            if answers(self.url("pagoda", "/health")):
                 seen["up"].append("pagoda")
             self.samples.append(seen)
             time.sleep(0.5)

@@ -45,9 +45,8 @@ def draw(samples, notifications, alerts, date):
         f'notification at the webhook</text>',
     ]
     bottom = height - 40
-    tick = 10
-    for second in range(0, int(last - first) + 1, tick):
-        at = x(first + second)
+    for second in range(-(-int(first) // 10) * 10, int(last) + 1, 10):
+        at = x(second)
         parts.append(f'<line x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{bottom}" stroke="{FAINT}"/>')
         parts.append(f'<text x="{at:.1f}" y="{bottom + 18}" text-anchor="middle" font-size="12">{second} s</text>')
     row = 0

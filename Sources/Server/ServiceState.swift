@@ -92,6 +92,15 @@ final class ServiceState: Sendable {
         return generator.isHealthy(stallTimeout: configuration.engineStallTimeout)
     }
 
+    /// Whether a supervisor should leave the process alone: while the model loads and while it drains, too.
+    var isAlive: Bool {
+        switch state.withLock({ $0.phase }) {
+        case .loading, .draining(nil): true
+        case .ready(let generator), .draining(let generator?):
+            !generator.isStuck(stallTimeout: configuration.engineStallTimeout)
+        }
+    }
+
     // MARK: - Admission
 
     /// Client requests for generation in flight.
