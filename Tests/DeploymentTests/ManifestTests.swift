@@ -131,7 +131,8 @@ struct ManifestTests {
         for (name, service) in services {
             for mount in service["volumes"] as? [String] ?? [] where !mount.hasPrefix("$") {
                 let source = String(mount.prefix { $0 != ":" })
-                let isThere = source.hasPrefix(".")
+                let isThere =
+                    source.hasPrefix(".")
                     ? FileManager.default.fileExists(atPath: folder.appending(path: source).path)
                     : volumes.contains(source)
                 #expect(isThere, "\(name) mounts \(source)")

@@ -52,7 +52,8 @@ struct AccessProcessTests {
         func token(_ claims: String) throws -> String { try issuer.token(claims, signed: .hs256) }
         let jwt = try token(#"{"sub":"prometheus","aud":"pagoda","exp":3000000000,"scope":"pagoda:metrics"}"#)
         let server = try await RunningServer([
-            "--jwt-secret-file", secret, "--jwt-audience", "pagoda", "--api-key-file", keys, "--metrics-password-file", passwords, "--metrics-token-file", tokens,
+            "--jwt-secret-file", secret, "--jwt-audience", "pagoda", "--api-key-file", keys, "--metrics-password-file",
+            passwords, "--metrics-token-file", tokens,
             "--ssl-certfile", certificates.path("server.pem"), "--ssl-keyfile", certificates.path("server.key"),
             "--log-level", "debug",
         ])

@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Service endpoints", .timeLimit(.minutes(1)))
 struct ServiceTests {
-    @Test("a healthy server says so with an empty body", arguments: ["GET /health", "GET /live", "GET /ping", "POST /ping"])
+    @Test(
+        "a healthy server says so with an empty body",
+        arguments: ["GET /health", "GET /live", "GET /ping", "POST /ping"])
     func health(request: String) async throws {
         try await TestServer.run { test in
             let words = request.split(separator: " ").map { String($0) }
