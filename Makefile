@@ -12,7 +12,8 @@ HEAVY := 'EndToEndTests|ReferenceModeTests'
 # A build of its own: the ordinary one links no MPI.
 MPI_BUILD := .build-mpi
 
-.PHONY: help build build-mpi serve test test-arm test-image test-mpi test-systemd image bench bench-peers format lint
+.PHONY: help build build-mpi serve test test-arm test-deploy test-image test-mpi test-systemd image bench bench-peers
+.PHONY: format lint
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -38,6 +39,7 @@ test: ## Fetch what the tests need, build and run them all
 	tools/stage.sh "template and vocabulary corpus" tools/fetch-template-corpus.sh
 	tools/stage.sh "python client" tools/python-client.sh
 	tools/stage.sh "prometheus" tools/fetch-prometheus.sh
+	tools/stage.sh "nginx" tools/fetch-nginx.sh
 	tools/static-libraries.sh
 	tools/stage.sh "build" $(SWIFT) build -c release --build-tests
 	tools/stage.sh "tests" $(SWIFT) test -c release --skip-build --no-parallel --skip $(HEAVY)
@@ -52,6 +54,9 @@ test-image: image ## Run the image's program from its unpacked root, read-only a
 
 test-systemd: build ## Check the systemd unit, and run its command line (as root)
 	tools/stage.sh "systemd" python3 tools/test-systemd.py $(BINARY) "$$(tools/fetch-model.sh)"
+
+test-deploy: ## Build every Kubernetes overlay and check deploy/ against the published schemas
+	tools/stage.sh "deployment" tools/check-deployment.sh
 
 test-mpi: build-mpi ## Test tensor parallelism over processes: tokens of 20 prompts, lost ranks
 	tools/stage.sh "MPI" python3 tools/test-mpi.py $(MPI_BUILD)/release/pagoda \

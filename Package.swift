@@ -137,12 +137,12 @@ targets += [
         name: "pagoda", dependencies: ["PagodaCLI"], swiftSettings: features,
         linkerSettings: [.unsafeFlags(["-static-stdlib"] + staticLibraries)]),
     .testTarget(name: "ArchitectureTests", swiftSettings: features),
-    .testTarget(name: "DeploymentTests", swiftSettings: features),
+    .testTarget(name: "DeploymentTests", dependencies: [yams], swiftSettings: features),
     .testTarget(
         name: "EndToEndTests",
         dependencies: [
             "AccessTesting", "Engine", "EngineTesting", "Generation", "HubTesting", "JSON", "Kernels", "ModelFiles",
-            "Models", "Observability", "Primitives", "Sampling", "Telemetry", "TraceTesting", httpClient, tls,
+            "Models", "Observability", "Primitives", "Sampling", "Telemetry", "TraceTesting", httpClient, tls, yams,
         ] + nio,
         exclude: ["access.py", "client.py", "hub.py", "Fixtures"], swiftSettings: features),
     .target(name: "HubTesting", dependencies: ["JSON", crypto] + nio, swiftSettings: features),

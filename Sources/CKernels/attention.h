@@ -256,7 +256,8 @@ static void attend_queries_f32(
         PG_CACHE_F32, span, span, task, size, first, q_begin, q_end, parts, weights, corrections, values);
 }
 
-/// Queries that are few, PG_DIRECT_QUERIES, read the cache itself; many share a copy in fp32, and each number is converted once.
+/// Queries that are few, PG_DIRECT_QUERIES, read the cache itself; many share a copy in fp32, and each number is
+/// converted once.
 PG_INLINE int reads_cache(const struct pg_cache *cache, int32_t query_count) {
     return cache->block_size % 16 == 0 && query_count <= PG_DIRECT_QUERIES;
 }
@@ -300,7 +301,8 @@ PG_INLINE void attend(
                     const int32_t following = first + SPAN < end ? first + SPAN : first;
                     find_span(cache, task, head, first, clamp_to_span(end - first), &span);
                     find_ahead(cache, task, heads, i, following, clamp_to_span(end - following), &next);
-                    attend_queries(type, &span, &next, task, size, first, q, q_end, parts, weights, corrections, values);
+                    attend_queries(
+                        type, &span, &next, task, size, first, q, q_end, parts, weights, corrections, values);
                 } else {
                     copy_span(type, cache, task, head, first, clamp_to_span(end - first), keys, copied, &span);
                     attend_queries_f32(&span, task, size, first, q, q_end, parts, weights, corrections, values);

@@ -129,7 +129,8 @@ PG_INLINE void find_scales(const struct pg_cache *cache, size_t base, size_t off
     memcpy(span->value_scales + unit, cache->values + scales, 8 * sizeof(float));
 }
 
-/// Finds a span's `count` positions from `first` on of a head in the cache. Units past the last stay on it: they are never used.
+/// Finds a span's `count` positions from `first` on of a head in the cache. Units past the last stay on it: they are
+/// never used.
 PG_INLINE void find_span(
     const struct pg_cache *cache, const struct pg_attention_task *task, int32_t head, int32_t first, int32_t count,
     struct span *span
@@ -150,8 +151,8 @@ PG_INLINE void find_span(
     }
 }
 
-/// What is asked for while head `index` of `heads` computes: its share of the span of all of them, in the order in which
-/// they are in memory, since memory is read fastest so.
+/// What is asked for while head `index` of `heads` computes: its share of the span of all of them, in the order in
+/// which they are in memory, since memory is read fastest so.
 PG_INLINE void find_ahead(
     const struct pg_cache *cache, const struct pg_attention_task *task, int32_t heads, int32_t index, int32_t first,
     int32_t count, struct span *ahead
@@ -173,7 +174,8 @@ PG_INLINE void find_ahead(
     }
 }
 
-/// Copies a span's `count` positions from `first` on of a head to fp32: keys [head_size, SPAN], values [SPAN, head_size].
+/// Copies a span's `count` positions from `first` on of a head to fp32: keys [head_size, SPAN], values
+/// [SPAN, head_size].
 PG_INLINE void copy_span(
     int32_t type, const struct pg_cache *cache, const struct pg_attention_task *task, int32_t head, int32_t first,
     int32_t count, float *restrict keys, float *restrict values, struct span *span

@@ -45,11 +45,17 @@ public final class TextGenerator: Sendable {
         await engine.sequencesInFlight()
     }
 
-    /// Whether the engine works, as far as can be seen: one that has work must have come round lately.
+    /// Whether the engine works and takes new work.
     public func isHealthy(stallTimeout: Duration, now: Instant = .now()) -> Bool {
+        engine.status.phase == .running && !isStuck(stallTimeout: stallTimeout, now: now)
+    }
+
+    /// Whether only a new start can help, as far as can be seen: steps fail, or one that has work has not come round
+    /// lately. An engine that drains, or has ended, is not stuck.
+    public func isStuck(stallTimeout: Duration, now: Instant = .now()) -> Bool {
         let status = engine.status
-        guard status.phase == .running else { return false }
-        return !status.hasWork || now < status.heartbeat.advanced(by: stallTimeout)
+        if status.phase == .failed { return true }
+        return status.hasWork && now >= status.heartbeat.advanced(by: stallTimeout)
     }
 
     /// Refuses new work, lets what runs go on for so long, and ends the rest.

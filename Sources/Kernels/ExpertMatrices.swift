@@ -92,7 +92,7 @@ public struct ExpertMatrices: Sendable {
     ///
     /// - Parameters:
     ///   - firstColumn: Where in `gated` the results of the first row go.
-    ///   - quantizes: Whether to make the 8-bit form where `down`'s expert reads it, too; then all columns are computed.
+    ///   - quantizes: Whether to make the 8-bit form where `down`'s expert reads it; then all columns are computed.
     ///   - scratch: Of the shape of `gated`.
     public static func multiplyGated(
         gate: ExpertMatrices, up: ExpertMatrices, down: ExpertMatrices, _ routing: ExpertRouting,

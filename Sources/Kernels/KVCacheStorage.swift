@@ -97,7 +97,8 @@ public struct KVCacheStorage: @unchecked Sendable {
         }
     }
 
-    /// Rows of one sequence against one KV head, or one row against several of them; see `pg_attention.h` for the arithmetic.
+    /// Rows of one sequence against one KV head, or one row against several of them; see `pg_attention.h` for the
+    /// arithmetic.
     public struct AttentionTask: Sendable {
         public var firstRow: Int32
         public var rowCount: Int32

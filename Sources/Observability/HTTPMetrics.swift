@@ -53,7 +53,7 @@ public struct HTTPMetrics: Sendable {
 
     /// What is asked so often, or by machines, that vLLM leaves it out.
     private static let uncountedPaths: Set<String> = [
-        "/metrics", "/metrics/", "/health", "/load", "/ping", "/version", "/server_info",
+        "/metrics", "/metrics/", "/health", "/live", "/load", "/ping", "/version", "/server_info",
     ]
     private static let unknownPath = "none"
     private static let unknownMethod = "OTHER"

@@ -16,9 +16,9 @@ struct VerifyDeterminismCommand: AsyncParsableCommand {
         commandName: "verify-determinism",
         abstract: "Check that a model gives the same bits however its requests are batched.",
         discussion: """
-            Decodes fixed prompts alone, together, in chunks, preempted, after cached prefixes and on scattered blocks, \
-            each on one thread and on --threads (by default 2), and compares the hashes of all logits with those of the first run. Ends \
-            with status 1 and names the first prompt and position that differ, if any do.
+            Decodes fixed prompts alone, together, in chunks, preempted, after cached prefixes and on scattered \
+            blocks, each on one thread and on --threads (by default 2), and compares the hashes of all logits with \
+            those of the first run. Ends with status 1 and names the first prompt and position that differ, if any do.
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions

@@ -33,6 +33,7 @@ struct ServiceEndpoints: Sendable {
     func registerProbes(in router: inout Router) {
         router.on(.GET, "/health", "/ping", access: .open, endpoint: health)
         router.on(.POST, "/ping", access: .open, endpoint: health)
+        router.on(.GET, "/live", access: .open, endpoint: live)
     }
 
     func registerMetrics(in router: inout Router) {
@@ -46,6 +47,11 @@ struct ServiceEndpoints: Sendable {
             return try await exchange.respond(HTTPResponse(status: .serviceUnavailable, headers: ["retry-after": "1"]))
         }
         try await exchange.respond(HTTPResponse())
+    }
+
+    @Sendable
+    private func live(_ exchange: HTTPExchange) async throws {
+        try await exchange.respond(HTTPResponse(status: state.isAlive ? .ok : .serviceUnavailable))
     }
 
     @Sendable

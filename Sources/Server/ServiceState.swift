@@ -90,6 +90,15 @@ final class ServiceState: Sendable {
         return generator.isHealthy(stallTimeout: configuration.engineStallTimeout)
     }
 
+    /// Whether a supervisor should leave the process alone: while the model loads and while it drains, too.
+    var isAlive: Bool {
+        switch state.withLock({ $0.phase }) {
+        case .loading, .draining(nil): true
+        case .ready(let generator), .draining(let generator?):
+            !generator.isStuck(stallTimeout: configuration.engineStallTimeout)
+        }
+    }
+
     /// The model, for a new generation.
     func acceptingGenerator() throws(Refusal) -> TextGenerator {
         if isDraining { throw Self.shuttingDown }

@@ -47,14 +47,23 @@ struct AccessProcessTests {
         let password = try pagoda(["hash-password", "bob", "--cost", "6"], input: "password of bob\n")
         let passwords = try files.write("basic_auth_users:\n" + password.output, to: "web.yml")
         let tokens = try files.write("metrics-token-of-the-test\n", to: "tokens")
+        let issuer = try TokenIssuer()
+        let secret = try files.write(String(decoding: issuer.secret, as: UTF8.self), to: "jwt-secret")
+        func token(_ claims: String) throws -> String { try issuer.token(claims, signed: .hs256) }
+        let jwt = try token(#"{"sub":"prometheus","aud":"pagoda","exp":3000000000,"scope":"pagoda:metrics"}"#)
         let server = try await RunningServer([
-            "--api-key-file", keys, "--metrics-password-file", passwords, "--metrics-token-file", tokens,
+            "--jwt-secret-file", secret, "--jwt-audience", "pagoda", "--api-key-file", keys, "--metrics-password-file",
+            passwords, "--metrics-token-file", tokens,
             "--ssl-certfile", certificates.path("server.pem"), "--ssl-keyfile", certificates.path("server.key"),
             "--log-level", "debug",
         ])
         #expect(try await status(server, "/metrics", key: nil) == .unauthorized)
         #expect(try await status(server, "/v1/models", key: nil) == .unauthorized)
         #expect(try await status(server, "/metrics", key: key) == .forbidden)
+        let expired = try token(#"{"sub":"prometheus","aud":"pagoda","exp":1700000000,"scope":"pagoda:metrics"}"#)
+        #expect(try await status(server, "/metrics", key: expired) == .unauthorized)
+        let other = try token(#"{"sub":"alice","aud":"pagoda","exp":3000000000,"scope":"pagoda:api"}"#)
+        #expect(try await status(server, "/metrics", key: other) == .forbidden)
 
         let script = TestFiles.root.appending(path: "Tests/EndToEndTests/access.py").path
         let answers = try JSONParser.parse(
@@ -68,19 +77,20 @@ struct AccessProcessTests {
         let target = "127.0.0.1:\(server.port)/metrics"
         let encrypted = ["scheme: https", "tls_config: {ca_file: '\(certificates.path("authority.pem"))'}"]
         let prometheus = try await RunningPrometheus(
-            targets: ["basic": target, "bearer": target, "key": target],
+            targets: ["basic": target, "bearer": target, "key": target, "jwt": target],
             settings: [
                 "basic": encrypted + ["basic_auth: {username: bob, password: 'password of bob'}"],
                 "bearer": encrypted + ["authorization: {credentials_file: '\(tokens)'}"],
                 "key": encrypted + ["authorization: {credentials: metrics-key-of-the-test}"],
+                "jwt": encrypted + ["authorization: {credentials_file: '\(try files.write(jwt + "\n", to: "jwt"))'}"],
             ])
-        for job in ["basic", "bearer", "key"] {
+        for job in ["basic", "bearer", "key", "jwt"] {
             try await prometheus.wait(
                 for: "pagoda_tenant_requests_total{job=\"\(job)\",tenant=\"research\",outcome=\"success\"} == 1",
                 seconds: 20)
         }
         let log = server.logText
-        for secret in [key, "metrics-key-of-the-test", "password of bob", "metrics-token-of-the-test"] {
+        for secret in [key, "metrics-key-of-the-test", "password of bob", "metrics-token-of-the-test", jwt] {
             #expect(!log.contains(secret))
         }
         #expect(server.terminate() == 0)

@@ -36,6 +36,11 @@ enum TestFiles {
         try existing("\(cache)/prometheus/usr/bin/\(name)", madeBy: "tools/fetch-prometheus.sh")
     }
 
+    /// nginx, as Debian builds it.
+    static func nginx() throws -> String {
+        try existing("\(cache)/nginx/usr/sbin/nginx", madeBy: "tools/fetch-nginx.sh")
+    }
+
     private static func existing(_ path: String, madeBy command: String) throws -> String {
         try #require(FileManager.default.fileExists(atPath: path), "\(path) is missing: run \(command)")
         return path

@@ -153,17 +153,18 @@ struct TextGeneratorTests {
         #expect((model.contentFormat == .parts) == isParts)
     }
 
-    @Test("a stopped engine is an error of its own, and unhealthy")
+    @Test("a stopped engine is an error of its own, and unhealthy, but not stuck")
     func stopped() async throws {
         let generator = try TestModel.generator()
         #expect(generator.isHealthy(stallTimeout: .seconds(100)))
         let prepared = try generator.prepare(GenerationRequest(prompt: .text("a")))
         await generator.shutdown(draining: .zero)
         #expect(!generator.isHealthy(stallTimeout: .seconds(100)))
+        #expect(!generator.isStuck(stallTimeout: .zero))
         #expect(throws: GenerationError.self) { try generator.start(prepared) }
     }
 
-    @Test("an engine that has work and does not come round is unhealthy")
+    @Test("an engine that has work and does not come round is unhealthy, and stuck")
     func stalled() async throws {
         let gate = Gate()
         let generator = try TestModel.generator { _, executor in executor.beforeStep = { _ in gate.pass() } }
@@ -172,7 +173,9 @@ struct TextGeneratorTests {
             generator.prepare(GenerationRequest(prompt: .text("a"))))
         await gate.waitForArrival()
         #expect(generator.isHealthy(stallTimeout: .seconds(60)))
+        #expect(!generator.isStuck(stallTimeout: .seconds(60)))
         #expect(!generator.isHealthy(stallTimeout: .seconds(60), now: Instant.now().advanced(by: .seconds(120))))
+        #expect(generator.isStuck(stallTimeout: .seconds(60), now: Instant.now().advanced(by: .seconds(120))))
         generation.cancel()
     }
 }

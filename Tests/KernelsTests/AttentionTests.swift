@@ -62,7 +62,8 @@ private struct AttentionCase {
                     let task = KVCacheStorage.AttentionTask(
                         firstRow: Int32(start),
                         rowCount: Int32(min(KVCacheStorage.AttentionTask.maximumRows, first + count - start)),
-                        firstPosition: Int32(start), keyValueHeads: Int32(head)..<Int32(head + heads), blockTableOffset: 0)
+                        firstPosition: Int32(start), keyValueHeads: Int32(head)..<Int32(head + heads),
+                        blockTableOffset: 0)
                     pool.run { worker in
                         if splitsParts {
                             for part in (0..<task.partCount).reversed() {

@@ -53,6 +53,7 @@ struct OverloadTests {
                 await gate.waitForArrival()
                 test.server.shutdown()
                 try await eventually { (try? await test.request("GET", "/health").status) == 503 }
+                #expect(try await test.request("GET", "/live").status == 200)
                 let refused = try await test.post("/v1/completions", #"{"prompt":"a"}"#)
                 #expect(refused.status == 503)
                 #expect(refused.header("connection") == "close")

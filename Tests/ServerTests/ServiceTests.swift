@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Service endpoints", .timeLimit(.minutes(1)))
 struct ServiceTests {
-    @Test("a healthy server says so with an empty body", arguments: ["GET /health", "GET /ping", "POST /ping"])
+    @Test(
+        "a healthy server says so with an empty body",
+        arguments: ["GET /health", "GET /live", "GET /ping", "POST /ping"])
     func health(request: String) async throws {
         try await TestServer.run { test in
             let words = request.split(separator: " ").map { String($0) }
@@ -20,6 +22,7 @@ struct ServiceTests {
             options.isReady = false
         } _: { test in
             #expect(try await test.request("GET", "/health").status == 503)
+            #expect(try await test.request("GET", "/live").status == 200)
             let response = try await test.post("/v1/completions", #"{"prompt":"a"}"#)
             #expect(response.status == 503)
             #expect(response.header("retry-after") != nil)

@@ -73,7 +73,8 @@ static void attend(
             const size_t at = (size_t)first * sequence->row + (size_t)head * group * size;
             const struct pg_attention_task task = {
                 .queries = sequence->queries + at, .out = out + at, .query_stride = stride, .out_stride = stride,
-                .row_count = rows, .rows_are_heads = chunk == 1, .first_position = first, .kv_head = head, .group_size = group, .window = view.window,
+                .row_count = rows, .rows_are_heads = chunk == 1,
+                .first_position = first, .kv_head = head, .group_size = group, .window = view.window,
                 .scale = 0.125f, .softcap = view.softcap, .block_table = table, .part_end = INT32_MAX,
             };
             variant->kernels.attend(&cache, &task, scratch);

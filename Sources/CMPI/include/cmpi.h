@@ -1,10 +1,8 @@
-// The calls of MPI that ranks of a model make. Empty but for a build with the package trait MPI.
+// The calls of MPI that ranks of a model make. Compiled by a build with the package trait MPI alone.
 #ifndef PAGODA_CMPI_H
 #define PAGODA_CMPI_H
 
 #include <stdint.h>
-
-#if defined(PAGODA_MPI)
 
 #define PG_MPI_MAX_RANKS 256
 
@@ -55,5 +53,4 @@ int32_t pg_mpi_gather(
 /// Passes on whole rows: row i is owners[i]'s.
 int32_t pg_mpi_exchange_rows(float *matrix, int32_t width, int32_t rows, const int32_t *owners);
 
-#endif
 #endif

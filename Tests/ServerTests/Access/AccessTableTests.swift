@@ -68,11 +68,11 @@ struct GuardedServer: Sendable {
 
 @Suite("Access to routes", .timeLimit(.minutes(2)))
 struct AccessTableTests {
-    static let open: Set<String> = ["GET /health", "GET /ping", "POST /ping"]
+    static let open: Set<String> = ["GET /health", "GET /live", "GET /ping", "POST /ping"]
     static let admin: Set<String> = ["GET /debug/requests"]
     static let paths = [
-        "/health", "/ping", "/version", "/load", "/metrics", "/metrics/", "/v1/models", "/models", "/tokenize",
-        "/detokenize", "/v1/completions", "/completions", "/v1/chat/completions", "/chat/completions",
+        "/health", "/live", "/ping", "/version", "/load", "/metrics", "/metrics/", "/v1/models", "/models",
+        "/tokenize", "/detokenize", "/v1/completions", "/completions", "/v1/chat/completions", "/chat/completions",
         "/debug/requests", "/dashboard", "/dashboard/", "/dashboard/data", "/dashboard/data/", "/", "/nothing",
         "/v1/nothing", "/docs", "/openapi.json",
     ]
