@@ -87,7 +87,7 @@ struct AccessProcessTests {
         for job in ["basic", "bearer", "key", "jwt"] {
             try await prometheus.wait(
                 for: "pagoda_tenant_requests_total{job=\"\(job)\",tenant=\"research\",outcome=\"success\"} == 1",
-                seconds: 20)
+                seconds: 60)
         }
         let log = server.logText
         for secret in [key, "metrics-key-of-the-test", "password of bob", "metrics-token-of-the-test", jwt] {
