@@ -12,7 +12,7 @@ HEAVY := 'EndToEndTests|ReferenceModeTests'
 # A build of its own: the ordinary one links no MPI.
 MPI_BUILD := .build-mpi
 
-.PHONY: help build build-mpi serve test test-arm test-deploy test-image test-mpi test-systemd image bench bench-peers
+.PHONY: help build build-mpi serve test test-arm test-deploy test-ha test-image test-mpi test-systemd image bench bench-peers
 .PHONY: format lint
 
 help: ## Print this list
@@ -54,6 +54,10 @@ test-image: image ## Run the image's program from its unpacked root, read-only a
 
 test-systemd: build ## Check the systemd unit, and run its command line (as root)
 	tools/stage.sh "systemd" python3 tools/test-systemd.py $(BINARY) "$$(tools/fetch-model.sh)"
+
+test-ha: build ## Two Prometheus and two Alertmanagers beside a real server: alerts come once, whichever is killed
+	tools/stage.sh "prometheus" tools/fetch-prometheus.sh
+	tools/stage.sh "monitoring in pairs" python3 tools/ha-check.py $(BINARY) "$$(tools/fetch-model.sh)"
 
 test-deploy: ## Build every Kubernetes overlay and check deploy/ against the published schemas
 	tools/stage.sh "deployment" tools/check-deployment.sh
