@@ -20,10 +20,8 @@ if [ ! -f "$folder/ready-1" ]; then
         python3 -m zipfile -e pykustomize-*.whl wheel
         case $(uname -m) in x86_64) machine=amd64 ;; *) machine=arm64 ;; esac
         cp "wheel/pykustomize/_lib/linux-$machine/libpykustomize.so" "$folder/"
-        apt-get download -q docker-compose >/dev/null 2>&1 \
-            || { apt-get update -q && apt-get download -q docker-compose; } >&2
-        dpkg -x docker-compose_*.deb .
-        cp "$(find . -name compose_spec.json)" "$folder/compose_spec.json"
+        "$here/unpack-debian.sh" "$work/compose" docker-compose
+        cp "$(find compose -name compose_spec.json)" "$folder/compose_spec.json"
     )
     touch "$folder/ready-1"
 fi

@@ -6,22 +6,7 @@ set -euo pipefail
 folder=${PAGODA_CACHE:-$HOME/.cache/pagoda}/prometheus
 programs=$folder/usr/bin
 if [ ! -x "$programs/promtool" ] || [ ! -x "$programs/amtool" ]; then
-    if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
-        echo "fetch-prometheus: no Debian packages here; put prometheus, promtool, prometheus-alertmanager, amtool" \
-            "in $programs" >&2
-        exit 1
-    fi
-    mkdir -p "$(dirname "$folder")"
-    work=$(mktemp -d -p "$(dirname "$folder")")
-    trap 'rm -rf "$work"' EXIT
-    cd "$work"
-    # On a fresh machine the list of packages is still missing.
-    apt-get download -q prometheus prometheus-alertmanager >/dev/null 2>&1 \
-        || { apt-get update -q && apt-get download -q prometheus prometheus-alertmanager; } >&2
-    for package in *.deb; do dpkg -x "$package" unpacked; done
-    chmod 755 unpacked
-    rm -rf "$folder"
-    mv unpacked "$folder"
+    "$(dirname "$0")/unpack-debian.sh" "$folder" prometheus prometheus-alertmanager
 fi
 # Debian's Alertmanager reads its standard templates from this place alone.
 templates=usr/share/prometheus/alertmanager
