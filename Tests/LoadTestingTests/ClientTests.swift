@@ -162,7 +162,7 @@ struct ClientTests {
 
     // MARK: - Traffic
 
-    @Test("never are more requests open than allowed, and all are sent in order")
+    @Test("never are more requests open than allowed, and all are let go in order")
     func concurrency() async throws {
         try await ScriptedServer.run(answer: { _, _ in .stream(["a", "b", "c"]) }) { port, log in
             let finished = Mutex(0)
@@ -170,7 +170,8 @@ struct ClientTests {
             #expect(run.records.allSatisfy { $0.error == nil })
             #expect(log.mostActive <= 3 && log.mostActive > 1)
             #expect(log.requests.count == 20 && finished.withLock { $0 } == 20)
-            #expect(zip(run.records, run.records.dropFirst()).allSatisfy { $0.start <= $1.start })
+            // All are due at once, so whoever waited longer was let go later; tasks may overtake each other after that.
+            #expect(zip(run.records, run.records.dropFirst()).allSatisfy { $0.queueTime <= $1.queueTime })
             #expect(run.records[0].queueTime < run.records[19].queueTime)
         }
     }
