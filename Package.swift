@@ -106,6 +106,7 @@ targets += room("Templating", "JSON")
 targets += room("OpenAI", "JSON")
 targets += room("Hub", "JSON", "ModelFiles", packages: [httpClient, crypto] + nio)
 targets += room("Scheduling", "Primitives")
+targets += room("Workload", "JSON")
 targets += room("Models", "Kernels", "ModelFiles", "Primitives")
 targets += room("Sampling", "Kernels", "Primitives")
 targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives", packages: [crypto])
@@ -115,7 +116,8 @@ targets += room(
     "Evaluation", "Models", "Kernels", "Tokenization", "JSON", "Primitives", embeds: ["general-knowledge.jsonl"])
 targets += room("Quantization", "Models", "ModelFiles", "Kernels", "JSON", "Primitives")
 targets += room(
-    "Observability", "Engine", "Telemetry", "JSON", "Primitives", packages: [log, tracing, httpClient] + nio)
+    "Observability", "Engine", "Telemetry", "Workload", "JSON", "Primitives",
+    packages: [log, tracing, httpClient] + nio)
 targets += room("Access", "JSON", "CPlatform", packages: [crypto, cryptoExtras, yams, httpClient] + nio)
 targets += room(
     "Server", "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON",

@@ -17,6 +17,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "OpenAI": (["JSON"], []),
     "Hub": (["JSON", "ModelFiles"], ["AsyncHTTPClient", "Crypto", "NIOCore", "NIOPosix", "NIOHTTP1"]),
     "Scheduling": (["Primitives"], []),
+    "Workload": (["JSON"], []),
     "Models": (["Kernels", "ModelFiles", "Primitives"], []),
     "Sampling": (["Kernels", "Primitives"], []),
     "Engine": (["Models", "Scheduling", "Sampling", "Kernels", "Primitives"], ["Crypto"]),
@@ -29,7 +30,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         ["JSON", "CPlatform"], ["Crypto", "CryptoExtras", "Yams", "AsyncHTTPClient", "NIOCore", "NIOHTTP1"]
     ),
     "Observability": (
-        ["Engine", "Telemetry", "JSON", "Primitives"],
+        ["Engine", "Telemetry", "Workload", "JSON", "Primitives"],
         ["Logging", "Tracing", "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]
     ),
     "Server": (
