@@ -62,6 +62,7 @@ let extraTestDependencies: [String: [Target.Dependency]] = [
     "Hub": ["HubTesting"],
     "Observability": ["EngineTesting", "Models", "TraceTesting"],
     "Server": ["AccessTesting", "EngineTesting", "Engine", "Models", "Tokenization", "TraceTesting", metrics],
+    "Simulation": ["EngineTesting", "Models", "Sampling"],
 ]
 
 /// Parts of Foundation that its static library leaves to the linker (some packages use it), and the folder where
@@ -110,6 +111,7 @@ targets += room("Workload", "JSON")
 targets += room("Models", "Kernels", "ModelFiles", "Primitives")
 targets += room("Sampling", "Kernels", "Primitives")
 targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives", packages: [crypto])
+targets += room("Simulation", "Workload", "Scheduling", "Engine", "Primitives")
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room(
@@ -127,11 +129,12 @@ targets += room(
     "MessagePassing", "Models", "Kernels", "Primitives", .target(name: "CMPI", condition: .when(traits: ["MPI"])),
     packages: [.product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio")])
 targets += room("LoadTesting", "JSON", "Primitives", packages: [httpClient] + nio)
-targets += room("Benchmarking", "Engine", "LoadTesting", "Scheduling", "Sampling", "JSON", "Primitives")
+targets += room(
+    "Benchmarking", "Engine", "Simulation", "Workload", "LoadTesting", "Scheduling", "Sampling", "JSON", "Primitives")
 targets += room(
     "PagodaCLI", "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation",
     "Models", "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
-    "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
+    "CPlatform", "LoadTesting", "Benchmarking", "Simulation", "Workload", "Diagnosis", "Hub", "Quantization",
     "MessagePassing",
     packages: [argumentParser, log, httpClient, tls] + nio)
 targets += [

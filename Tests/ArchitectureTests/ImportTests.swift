@@ -21,6 +21,7 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "Models": (["Kernels", "ModelFiles", "Primitives"], []),
     "Sampling": (["Kernels", "Primitives"], []),
     "Engine": (["Models", "Scheduling", "Sampling", "Kernels", "Primitives"], ["Crypto"]),
+    "Simulation": (["Workload", "Scheduling", "Engine", "Primitives"], []),
     "Generation": (
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
@@ -42,12 +43,14 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     ),
     "MessagePassing": (["Models", "Kernels", "Primitives", "CMPI"], ["NIOCore", "NIOPosix"]),
     "LoadTesting": (["JSON", "Primitives"], ["AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]),
-    "Benchmarking": (["Engine", "LoadTesting", "Scheduling", "Sampling", "JSON", "Primitives"], []),
+    "Benchmarking": (
+        ["Engine", "Simulation", "Workload", "LoadTesting", "Scheduling", "Sampling", "JSON", "Primitives"], []
+    ),
     "PagodaCLI": (
         [
             "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
             "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
-            "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
+            "CPlatform", "LoadTesting", "Benchmarking", "Simulation", "Workload", "Diagnosis", "Hub", "Quantization",
             "MessagePassing",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1", "NIOSSL"]
     ),
