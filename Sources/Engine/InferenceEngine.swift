@@ -25,6 +25,7 @@ public final class InferenceEngine: Sendable {
             executor.cacheCapacity, maximumRows: executor.maximumRows, maximumLogitRows: executor.maximumLogitRows)
         tenants = try TenantIndex(configuration.tenants, blockCount: limits.blockCount)
         limits.tenants = tenants.limits
+        if configuration.heedsPriorities { limits.urgentPriority = tenants.urgentPriority }
         self.limits = limits
         mailbox = Mailbox()
         let loop = EngineLoop(

@@ -1,5 +1,7 @@
 // How much of a prompt a step may compute beside running streams.
 
+public import Scheduling
+
 /// Bounds the prompts' rows of a step by what they cost the streams in it: with them it is to take at most `slowdown`
 /// times as long as without.
 ///
@@ -16,6 +18,10 @@ public struct PrefillPacer: Sendable {
     private static let tile = 16
     /// Rows, as long as nothing is known of what one takes.
     private static let firstRows = 64
+    /// What prompts that give way may take of a step, since somebody urgent may come while it is under way; but at
+    /// least so many rows, below which weights are read for too little work.
+    private static let yieldingSeconds = 0.05
+    private static let yieldingRows = 64
 
     public init(slowdown: Double) {
         self.slowdown = slowdown
@@ -28,6 +34,26 @@ public struct PrefillPacer: Sendable {
         let rows = (slowdown - 1) * decodeSeconds(of: count) / rowSeconds
         guard rows < Double(Int32.max) else { return nil }
         return max(Self.tile, (count + Int(rows)) / Self.tile * Self.tile - count)
+    }
+
+    /// The same where some sequences give way to others.
+    ///
+    /// Urgent prompts are not slowed down for streams that give way to them. The others' prompts keep to what all
+    /// streams bear, and to short steps where there are no streams, too.
+    ///
+    /// - Parameter urgentCount: Of the decoding sequences, those that give way to nobody; nil: nobody gives way.
+    public func allowance(besideDecodes count: Int, urgent urgentCount: Int?) -> PrefillAllowance {
+        let rows = rows(besideDecodes: count)
+        guard slowdown > 1, let urgentCount else { return PrefillAllowance(rows: rows) }
+        let most = self.rows(besideDecodes: urgentCount).map { max($0, rows ?? $0) }
+        return PrefillAllowance(rows: most, yieldingRows: min(rows ?? .max, shortStepRows))
+    }
+
+    private var shortStepRows: Int {
+        guard let rowSeconds else { return Self.firstRows }
+        let rows = Self.yieldingSeconds / rowSeconds
+        guard rows < Double(Int32.max) else { return Int(Int32.max) }
+        return max(Self.yieldingRows, Int(rows) / Self.tile * Self.tile)
     }
 
     /// A step with so many rows of prompts and of decoding sequences took `seconds`.

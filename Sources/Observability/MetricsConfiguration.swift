@@ -1,5 +1,26 @@
 // What the metrics tell of the server besides what happens in it.
 
+/// What a tenant may have, for whoever reads the metrics.
+public struct TenantGrant: Sendable, Equatable {
+    public var tenant: String
+    public var weight = 1.0
+    public var priority = 0
+    public var maxSequences: Int?
+    public var cacheShare: Double?
+
+    public init(_ tenant: String) {
+        self.tenant = tenant
+    }
+
+    /// By their names in the tenant file.
+    var settings: [(name: String, value: Double)] {
+        var settings = [("weight", weight), ("priority", Double(priority))]
+        if let maxSequences { settings.append(("max_sequences", Double(maxSequences))) }
+        if let cacheShare { settings.append(("kv_share", cacheShare)) }
+        return settings
+    }
+}
+
 /// Facts that are known when the server starts and appear as labels or bucket bounds.
 public struct MetricsConfiguration: Sendable, Equatable {
     /// The first served model name, vLLM's `model_name`.
@@ -21,6 +42,8 @@ public struct MetricsConfiguration: Sendable, Equatable {
     public var queueLimit = 0
     /// Names of the configuration's tenants, beside those without one.
     public var tenants: [String] = []
+    /// What the tenant file says of some of them.
+    public var grants: [TenantGrant] = []
     /// `--metrics-labels`.
     public var requestLabels: Set<RequestLabel> = []
 

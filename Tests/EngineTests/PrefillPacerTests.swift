@@ -1,6 +1,7 @@
 // How much of a prompt a step may compute beside running streams.
 
 import Engine
+import Scheduling
 import Testing
 
 @Suite("Prefill pacer")
@@ -34,6 +35,27 @@ struct PrefillPacerTests {
     @Test("many streams, of which no step alone has been seen, count as much as so many rows of prompts")
     func unseenBatch() {
         #expect(Self.pacer().rows(besideDecodes: 64) == 96)
+    }
+
+    @Test("an urgent prompt is slowed down for urgent streams alone, and the others' prompts for all")
+    func givingWay() {
+        let pacer = Self.pacer()
+        #expect(pacer.allowance(besideDecodes: 4, urgent: nil) == PrefillAllowance(rows: 28))
+        #expect(pacer.allowance(besideDecodes: 4, urgent: 0) == PrefillAllowance(yieldingRows: 28))
+        #expect(pacer.allowance(besideDecodes: 64, urgent: 4) == PrefillAllowance(rows: 96, yieldingRows: 64))
+        #expect(pacer.allowance(besideDecodes: 4, urgent: 4) == PrefillAllowance(rows: 28, yieldingRows: 28))
+    }
+
+    @Test("prompts that give way are computed in short steps, whether there are streams or not")
+    func shortSteps() {
+        #expect(Self.pacer().allowance(besideDecodes: 0, urgent: 0) == PrefillAllowance(yieldingRows: 64))
+        var fast = PrefillPacer(slowdown: 2.5)
+        #expect(fast.allowance(besideDecodes: 0, urgent: 0) == PrefillAllowance(yieldingRows: 64))
+        fast.note(prefillRows: 512, decodeRows: 0, seconds: 0.0512)
+        #expect(fast.allowance(besideDecodes: 0, urgent: 0) == PrefillAllowance(yieldingRows: 496))
+        #expect(
+            Self.pacer(slowdown: 0).allowance(besideDecodes: 4, urgent: 0) == PrefillAllowance(),
+            "where no slowdown is set nothing is bound")
     }
 
     @Test("what a step took beside streams corrects what a row takes")
