@@ -10,7 +10,8 @@ extension EngineLoop {
     func step() {
         let planned = Instant.now()
         let allowance = pacer.allowance(
-            besideDecodes: scheduler.decodingCount, urgent: scheduler.urgentDecodingCount)
+            besideDecodes: scheduler.decodingCount, urgent: scheduler.urgentDecodingCount,
+            prompts: scheduler.pendingPromptCount)
         scheduler.schedule(at: planned, allowing: allowance, into: &batch)
         buildForwardBatch()
         noteSchedule(at: planned)
