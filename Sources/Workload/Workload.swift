@@ -11,6 +11,10 @@ public struct Workload: Sendable, Equatable {
     public var steps: [StepSample] = []
     /// Seconds from a sequence's token to its next: the last ones measured.
     public var interTokenLatencies: [Double] = []
+    /// How many times a sequence of these requests lost its blocks, as measured.
+    public var preemptionCount = 0
+    /// Sequences that had not ended yet, and are not among the requests.
+    public var unfinishedCount = 0
 
     public init(duration: Double, settings: WorkloadSettings) {
         self.duration = duration
