@@ -45,7 +45,14 @@ public struct PrefillPacer: Sendable {
         return max(Self.tile, (count + Int(rows)) / Self.tile * Self.tile - count)
     }
 
-    /// The same where some sequences give way to others.
+    /// What prompts may have of the next step of `scheduler`.
+    public func allowance(in scheduler: borrowing Scheduler) -> PrefillAllowance {
+        allowance(
+            besideDecodes: scheduler.decodingCount, urgent: scheduler.urgentDecodingCount,
+            prompts: scheduler.pendingPromptCount)
+    }
+
+    /// Rows where some sequences give way to others.
     ///
     /// Urgent prompts are not slowed down for streams that give way to them. The others' prompts keep to what all
     /// streams bear, and to short steps where there are no streams, too.

@@ -58,7 +58,7 @@ public struct Scheduler: ~Copyable, Sendable {
     }
     /// Decoding sequences that give way to nobody; nil where nobody gives way.
     public var urgentDecodingCount: Int? {
-        guard limits.urgentPriority != nil else { return nil }
+        guard limits.yieldThreshold != nil else { return nil }
         var count = 0
         for sequence in running where !isYielding(sequence) && sequences[sequence.index].pendingCount == 1 {
             count += 1
