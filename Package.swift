@@ -60,8 +60,9 @@ let extraTestDependencies: [String: [Target.Dependency]] = [
     "Evaluation": ["EngineTesting"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
     "Hub": ["HubTesting"],
-    "Observability": ["EngineTesting", "Models", "TraceTesting"],
+    "Observability": ["EngineTesting", "Models", "Sampling", "TraceTesting"],
     "Server": ["AccessTesting", "EngineTesting", "Engine", "Models", "Tokenization", "TraceTesting", metrics],
+    "Simulation": ["EngineTesting", "Models", "Sampling"],
 ]
 
 /// Parts of Foundation that its static library leaves to the linker (some packages use it), and the folder where
@@ -106,30 +107,34 @@ targets += room("Templating", "JSON")
 targets += room("OpenAI", "JSON")
 targets += room("Hub", "JSON", "ModelFiles", packages: [httpClient, crypto] + nio)
 targets += room("Scheduling", "Primitives")
+targets += room("Workload", "JSON")
 targets += room("Models", "Kernels", "ModelFiles", "Primitives")
 targets += room("Sampling", "Kernels", "Primitives")
 targets += room("Engine", "Models", "Kernels", "Scheduling", "Sampling", "Primitives", packages: [crypto])
+targets += room("Simulation", "Workload", "Scheduling", "Engine", "Primitives")
 targets += room(
     "Generation", "Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives")
 targets += room(
     "Evaluation", "Models", "Kernels", "Tokenization", "JSON", "Primitives", embeds: ["general-knowledge.jsonl"])
 targets += room("Quantization", "Models", "ModelFiles", "Kernels", "JSON", "Primitives")
 targets += room(
-    "Observability", "Engine", "Telemetry", "JSON", "Primitives", packages: [log, tracing, httpClient] + nio)
+    "Observability", "Engine", "Telemetry", "Workload", "JSON", "Primitives",
+    packages: [log, tracing, httpClient] + nio)
 targets += room("Access", "JSON", "CPlatform", packages: [crypto, cryptoExtras, yams, httpClient] + nio)
 targets += room(
-    "Server", "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON",
-    "Primitives", "CPlatform",
+    "Server", "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "Workload",
+    "JSON", "Primitives", "CPlatform",
     packages: [log, tls] + nio)
 targets += room(
     "MessagePassing", "Models", "Kernels", "Primitives", .target(name: "CMPI", condition: .when(traits: ["MPI"])),
     packages: [.product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio")])
 targets += room("LoadTesting", "JSON", "Primitives", packages: [httpClient] + nio)
-targets += room("Benchmarking", "Engine", "LoadTesting", "Scheduling", "Sampling", "JSON", "Primitives")
+targets += room(
+    "Benchmarking", "Engine", "Simulation", "Workload", "LoadTesting", "Scheduling", "Sampling", "JSON", "Primitives")
 targets += room(
     "PagodaCLI", "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation",
     "Models", "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
-    "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
+    "CPlatform", "LoadTesting", "Benchmarking", "Simulation", "Workload", "Diagnosis", "Hub", "Quantization",
     "MessagePassing",
     packages: [argumentParser, log, httpClient, tls] + nio)
 targets += [

@@ -154,7 +154,9 @@ async def interference():
 async def overload(server):
     body = lambda: {"prompt": tokens(128), "max_tokens": 32, "ignore_eos": True}
     closed = [asyncio.create_task(repeat(body)) for _ in range(64)]
-    await asyncio.sleep(5)
+    # So long that the first ones have ended: in both parts nothing ends for as long as a request takes.
+    run_in = 15
+    await asyncio.sleep(run_in)
     done = 'vllm_request_count{status="SUCCESS"}'
     before, started = metrics()[done], time.monotonic()
     await asyncio.sleep(20)
@@ -171,11 +173,13 @@ async def overload(server):
         except (OSError, asyncio.TimeoutError, ValueError, IndexError) as error:
             results.append((repr(error), 0))
 
-    before, started, second = metrics()[done], time.monotonic(), 0
-    while (now := time.monotonic()) < started + 60:
-        while len(tasks) < (now - started) * peak * 10:
+    begun, before, started, second = time.monotonic(), 0, None, 0
+    while (now := time.monotonic()) < begun + run_in + 60:
+        if started is None and now >= begun + run_in:
+            before, started = metrics()[done], now
+        while len(tasks) < (now - begun) * peak * 10:
             tasks.append(asyncio.create_task(one()))
-        if now - started > second:
+        if now - begun > second:
             second += 1
             values = await asyncio.to_thread(metrics)
             waiting.append(values["vllm_waiting_requests"])

@@ -1,6 +1,7 @@
 // One measured run: what its steps say about prefill and decode.
 
 public import Primitives
+public import Workload
 
 /// So many tokens in so much time.
 public struct Rate: Sendable, Equatable {
@@ -60,6 +61,19 @@ public struct BenchmarkRun: Sendable, Equatable {
     /// Prompt tokens computed, over the time of the steps that computed any; other sequences decode in these as well.
     public var prefillSteps: Rate {
         rate(of: \.prefillTokenCount) { $0.prefillTokenCount > 0 }
+    }
+
+    /// What the steps computed, and what each took.
+    public var stepSamples: [StepSample] {
+        var before = startedAt
+        return steps.map { step in
+            defer { before = step.endedAt }
+            return StepSample(
+                sequenceCount: step.sequenceCount, prefillRowCount: step.prefillTokenCount,
+                decodeRowCount: step.decodeTokenCount, logitRowCount: step.logitRowCount,
+                attendedTokenCount: step.attendedTokenCount, contextTokenCount: step.contextTokenCount,
+                seconds: step.endedAt.seconds(since: before))
+        }
     }
 
     private func rate(of tokens: KeyPath<StepTiming, Int>, where isCounted: (StepTiming) -> Bool) -> Rate {

@@ -15,6 +15,11 @@ public struct StepTiming: Sendable, Equatable {
     /// Sequences that got their first token.
     public var firstTokenCount: Int
     public var preemptionCount: Int
+    /// Sequences computed, and the sums over their rows and contexts that a step's cost depends on.
+    public var sequenceCount = 0
+    public var logitRowCount = 0
+    public var attendedTokenCount = 0
+    public var contextTokenCount = 0
 
     public init(
         endedAt: Instant, prefillTokenCount: Int, decodeTokenCount: Int, generatedTokenCount: Int,
@@ -47,14 +52,19 @@ public final class StepRecorder: EngineObserver {
     public init() {}
 
     public func stepEnded(_ step: borrowing StepStatistics) {
-        let timing = StepTiming(
+        var timing = StepTiming(
             endedAt: step.endedAt, prefillTokenCount: step.prefillTokenCount, decodeTokenCount: step.decodeTokenCount,
             generatedTokenCount: step.generatedTokenCount, firstTokenCount: step.firstTokens.count,
             preemptionCount: step.preemptionCount)
+        timing.sequenceCount = step.sequenceCount
+        timing.logitRowCount = step.logitRowCount
+        timing.attendedTokenCount = step.attendedTokenCount
+        timing.contextTokenCount = step.contextTokenCount
+        let report = timing
         let finishedCount = step.finished.count
         let failedCount = step.finished.count { $0.reason != .length }
         let waiter = state.withLock { state in
-            state.steps.append(timing)
+            state.steps.append(report)
             state.finishedCount += finishedCount
             state.failedCount += failedCount
             return Self.takeWaiter(&state)

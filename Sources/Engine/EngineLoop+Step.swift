@@ -9,9 +9,7 @@ import Scheduling
 extension EngineLoop {
     func step() {
         let planned = Instant.now()
-        let allowance = pacer.allowance(
-            besideDecodes: scheduler.decodingCount, urgent: scheduler.urgentDecodingCount)
-        scheduler.schedule(at: planned, allowing: allowance, into: &batch)
+        scheduler.schedule(at: planned, allowing: pacer.allowance(in: scheduler), into: &batch)
         buildForwardBatch()
         noteSchedule(at: planned)
         let begun = Instant.now()

@@ -151,6 +151,8 @@ final class RequestRun {
         statistics.phase = reason == nil ? ledger.phase : .ended
         statistics.temperature = request.parameters.temperature
         statistics.topP = request.parameters.topP
+        statistics.priority = request.priority
+        statistics.blockNames = request.blockNames
         statistics.parts = ledger.parts
         statistics.firstTokenParts = sequence.firstTokenParts
         statistics.prefillChunks = ledger.chunks

@@ -36,6 +36,8 @@ public struct MetricsConfiguration: Sendable, Equatable {
     public var blockCount: Int
     /// How a key or value is stored in the KV cache, such as `float16`.
     public var cacheDataType: String
+    /// `--enable-prefix-caching`.
+    public var cachesPrefixes = false
     /// `--max-num-seqs`, `--max-num-batched-tokens`, `--max-num-queued-reqs`.
     public var maxRunningSequences = 0
     public var maxBatchedTokens = 0

@@ -13,6 +13,7 @@ internal import Primitives
 internal import Server
 internal import Synchronization
 internal import Telemetry
+internal import Workload
 
 #if canImport(Glibc)
     internal import Glibc
@@ -93,7 +94,7 @@ struct ServeCommand: AsyncParsableCommand {
         configuration.tenants = tenants
         let server = try await APIServer(
             configuration: configuration, access: control, metrics: metrics, journal: observation.journal,
-            logger: logger)
+            recorder: observation.recorder, logger: logger)
         let signals = TerminationSignals { server.shutdown() }
         defer { signals.stop() }
         let isReloaded = settings.hasFiles || configuration.tls != nil
@@ -175,6 +176,7 @@ struct ServeCommand: AsyncParsableCommand {
             loaded: { executor in
                 logger.info("loaded: \(MemoryPlan.megabytes(executor.weightBytes)) of packed weights")
                 metrics.engine.learn(from: executor, measuringMachine: measuresMachine, logger: logger)
+                if let settings = WorkloadSettings(plan, on: executor) { observation.recorder.note(settings) }
             })
     }
 }

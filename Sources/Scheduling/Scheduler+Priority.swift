@@ -40,14 +40,14 @@ extension Scheduler {
 
     /// Whether `sequence` leaves rows of a step to more urgent ones.
     func isYielding(_ sequence: SequenceHandle) -> Bool {
-        guard let urgentPriority = limits.urgentPriority else { return false }
+        guard let urgentPriority = limits.yieldThreshold else { return false }
         return sequences[sequence.index].priority > urgentPriority
     }
 
     /// Rows to be kept for the first waiting sequence, if it is one that others give way to and can be admitted: the
     /// running ones are planned for first, and prompts among them would take what it needs.
     func urgentHeadRowCount(at now: Instant) -> Int {
-        guard limits.urgentPriority != nil, queuedCount > 0 else { return 0 }
+        guard limits.yieldThreshold != nil, queuedCount > 0 else { return 0 }
         let round = makeRound()
         guard let tenant = nextTenant(in: round, at: now) else { return 0 }
         let head = tenants[tenant].waiting[0]

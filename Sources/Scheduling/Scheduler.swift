@@ -51,9 +51,14 @@ public struct Scheduler: ~Copyable, Sendable {
         for sequence in running where sequences[sequence.index].pendingCount == 1 { count += 1 }
         return count
     }
-    /// Of these, the ones that give way to nobody; nil where nobody gives way.
+    /// Prompts that could be computed now: the other running sequences, and as many waiting ones as there are places.
+    public var pendingPromptCount: Int {
+        let places = limits.maxRunningSequences - running.count - reservedCount
+        return running.count - decodingCount + min(queuedCount, max(0, places))
+    }
+    /// Decoding sequences that give way to nobody; nil where nobody gives way.
     public var urgentDecodingCount: Int? {
-        guard limits.urgentPriority != nil else { return nil }
+        guard limits.yieldThreshold != nil else { return nil }
         var count = 0
         for sequence in running where !isYielding(sequence) && sequences[sequence.index].pendingCount == 1 {
             count += 1

@@ -32,6 +32,8 @@ public struct SchedulerLimits: Sendable, Equatable {
     /// Under `SchedulingPolicy.priority`: requests of this priority, or a more urgent one, are to have their first
     /// token soon whenever they come, and less urgent ones give way to them within each step. Nil: nobody does.
     public var urgentPriority: Int?
+    /// As long as priorities mean something.
+    var yieldThreshold: Int? { policy == .priority ? urgentPriority : nil }
     /// At least one, whose index is that of everybody who has no other.
     public var tenants = [TenantLimits()]
     /// See `AdmissionWindow`.

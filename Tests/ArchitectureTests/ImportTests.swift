@@ -17,9 +17,11 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     "OpenAI": (["JSON"], []),
     "Hub": (["JSON", "ModelFiles"], ["AsyncHTTPClient", "Crypto", "NIOCore", "NIOPosix", "NIOHTTP1"]),
     "Scheduling": (["Primitives"], []),
+    "Workload": (["JSON"], []),
     "Models": (["Kernels", "ModelFiles", "Primitives"], []),
     "Sampling": (["Kernels", "Primitives"], []),
     "Engine": (["Models", "Scheduling", "Sampling", "Kernels", "Primitives"], ["Crypto"]),
+    "Simulation": (["Workload", "Scheduling", "Engine", "Primitives"], []),
     "Generation": (
         ["Engine", "Tokenization", "Templating", "Sampling", "ModelFiles", "JSON", "Primitives"], []
     ),
@@ -29,24 +31,26 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
         ["JSON", "CPlatform"], ["Crypto", "CryptoExtras", "Yams", "AsyncHTTPClient", "NIOCore", "NIOHTTP1"]
     ),
     "Observability": (
-        ["Engine", "Telemetry", "JSON", "Primitives"],
+        ["Engine", "Telemetry", "Workload", "JSON", "Primitives"],
         ["Logging", "Tracing", "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]
     ),
     "Server": (
         [
-            "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON",
-            "Primitives", "CPlatform",
+            "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "Workload",
+            "JSON", "Primitives", "CPlatform",
         ],
         ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "Logging"]
     ),
     "MessagePassing": (["Models", "Kernels", "Primitives", "CMPI"], ["NIOCore", "NIOPosix"]),
     "LoadTesting": (["JSON", "Primitives"], ["AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1"]),
-    "Benchmarking": (["Engine", "LoadTesting", "Scheduling", "Sampling", "JSON", "Primitives"], []),
+    "Benchmarking": (
+        ["Engine", "Simulation", "Workload", "LoadTesting", "Scheduling", "Sampling", "JSON", "Primitives"], []
+    ),
     "PagodaCLI": (
         [
             "Server", "Access", "Generation", "Observability", "Telemetry", "OpenAI", "Engine", "Evaluation", "Models",
             "ModelFiles", "Kernels", "Tokenization", "Templating", "Scheduling", "Sampling", "JSON", "Primitives",
-            "CPlatform", "LoadTesting", "Benchmarking", "Diagnosis", "Hub", "Quantization",
+            "CPlatform", "LoadTesting", "Benchmarking", "Simulation", "Workload", "Diagnosis", "Hub", "Quantization",
             "MessagePassing",
         ], ["ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1", "NIOSSL"]
     ),

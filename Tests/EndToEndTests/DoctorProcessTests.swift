@@ -138,6 +138,46 @@ struct DoctorProcessTests {
         }
     }
 
+    @Test("replays what came in under other settings, from the server and from a file alike")
+    func whatIf() async throws {
+        let server = try await RunningServer(["--enable-debug-endpoints"])
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<16 {
+                group.addTask {
+                    // Prompts differ, and come while others run.
+                    try await Task.sleep(for: .milliseconds(50 * index))
+                    let prompt = (0..<(40 + 10 * index)).map { "\(1000 + index * 200 + $0)" }.joined(separator: ",")
+                    let body = #"{"prompt":[\#(prompt)],"max_tokens":24,"ignore_eos":true}"#
+                    #expect(try await server.post("/v1/completions", body).status == .ok)
+                }
+            }
+            try await group.waitForAll()
+        }
+        let file = FileManager.default.temporaryDirectory.appending(path: "pagoda-\(server.port)-capture.json").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let scenarios = ["--what-if", "max-num-seqs=1", "--what-if", "replicas=2,max-num-batched-tokens=64"]
+        let json = try output(
+            of: try TestFiles.binary(),
+            ["doctor", server.base, "--json", "--range", "1m", "--save-capture", file] + scenarios)
+        let report = try JSONParser.parse(json)
+        #expect(report["requests"] == 16 && report["generated_tokens"] == 384 && report["unfinished"] == 0)
+        func figure(_ part: JSONValue?, _ name: String) throws -> Double { try #require(part?[name]?.doubleValue) }
+        let measured = report["measured"], replayed = report["replayed"]
+        for name in ["first_token_median", "token_median", "generated_tokens_per_second"] {
+            let ratio = try figure(replayed, name) / figure(measured, name)
+            #expect((0.4...2.5).contains(ratio), "\(name): \(ratio)")
+        }
+        let alone = report["scenarios"]?.arrayValue?.first, pair = report["scenarios"]?.arrayValue?.last
+        // One at a time they wait for each other.
+        #expect(try figure(alone, "first_token_p99") > 1.5 * figure(replayed, "first_token_p99"))
+        #expect(pair?["settings"] == "replicas=2,max-num-batched-tokens=64")
+        #expect(report["warnings"]?.arrayValue?.first?.stringValue?.hasPrefix("16 requests are too few") == true)
+
+        #expect(try output(of: try TestFiles.binary(), ["doctor", "--json", "--capture", file] + scenarios) == json)
+        let text = try output(of: try TestFiles.binary(), ["doctor", "--capture", file] + scenarios)
+        #expect(text.contains("16 requests, 384 tokens out") && text.contains("\nmax-num-seqs=1 "))
+    }
+
     // MARK: - Load
 
     private static func completion(tokens: Int) -> String {

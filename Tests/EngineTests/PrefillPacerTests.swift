@@ -21,6 +21,21 @@ struct PrefillPacerTests {
         #expect(Self.pacer(slowdown: 1.01).rows(besideDecodes: 4) == 16)
     }
 
+    @Test(
+        "several prompts get more, by how many they are beside the streams, up to a tenth of a second"
+    )
+    func crowd() {
+        #expect(Self.pacer().rows(besideDecodes: 4, prompts: 1) == 28)
+        // 30 ms, and as much again for each four further ones.
+        #expect(Self.pacer().rows(besideDecodes: 4, prompts: 5) == 60)
+        #expect(Self.pacer().rows(besideDecodes: 4, prompts: 1000) == 92)
+        #expect(Self.pacer(slowdown: 9).rows(besideDecodes: 4, prompts: 9) == 156, "never less than one alone")
+        #expect(Self.pacer(slowdown: 0).rows(besideDecodes: 4, prompts: 1000) == nil)
+        #expect(
+            Self.pacer().allowance(besideDecodes: 4, urgent: 2, prompts: 9)
+                == PrefillAllowance(rows: 94, yieldingRows: 64))
+    }
+
     @Test("nothing is bound without streams, or where no slowdown is set")
     func unbound() {
         #expect(Self.pacer().rows(besideDecodes: 0) == nil)

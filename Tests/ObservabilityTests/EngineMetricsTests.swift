@@ -74,6 +74,13 @@ struct EngineMetricsTests {
         #expect(scrape.families["vllm:request_prompt_tokens"]?.bounds.count == count + 1)
     }
 
+    @Test("the cache's description says whether prefixes are kept", arguments: [(true, "True"), (false, "False")])
+    func cacheDescription(isOn: Bool, word: String) throws {
+        let metrics = try serviceMetrics { $0.cachesPrefixes = isOn }
+        let text = String(decoding: metrics.registry.exposition(), as: UTF8.self)
+        #expect(text.contains("enable_prefix_caching=\"\(word)\""))
+    }
+
     @Test("a model name with quotes and newlines stays inside its label")
     func hostileModelName() throws {
         let configuration = MetricsConfiguration(

@@ -11,6 +11,9 @@ struct BenchOptionsTests {
             "latency M --num-iters-warmup 0 --num-iters 1 --n 2 --output-json x.json --threads 2 --block-size 32",
             "throughput M", "throughput M --num-prompts 10 --dataset-name random --random-input-len 5 --max-num-seqs 4",
             "throughput --model M --input-len 5 --output-len 6 --random-range-ratio 0.5 --kv-cache-dtype float32",
+            "scheduler", "scheduler --sequences 8 --steps 4", "scheduler plan --tokens 8 --block_size 32",
+            "scheduler replay", "scheduler replay M --num-prompts 8 --kv-tokens 16k --max-num-seqs 4 --threads 2",
+            "scheduler replay --request-rate 20 --min-input-len 5 --max-input-len 9 --step-ms 1 --output-json x.json",
         ])
     func accepted(line: String) throws {
         _ = try Pagoda.parseAsRoot(Self.arguments(line))
@@ -27,6 +30,13 @@ struct BenchOptionsTests {
             ("throughput M --num-prompts 0", "num-prompts"), ("throughput M --random-range-ratio 1", "range-ratio"),
             ("throughput M --random-range-ratio nan", "range-ratio"),
             ("throughput M --dataset-name sharegpt", "dataset-name"),
+            ("scheduler --sequences 0", "--sequences"), ("scheduler replay --num-prompts 0", "num-prompts"),
+            ("scheduler replay --request-rate 0", "request-rate"), ("scheduler replay --request-rate nan", "rate"),
+            ("scheduler replay --min-input-len 10 --max-input-len 9", "max-input-len"),
+            ("scheduler replay --max-output-len 9999999999", "max-output-len"),
+            ("scheduler replay --max-model-len 4000", "max-model-len"), ("scheduler replay --n 2", "--n"),
+            ("scheduler replay M --step-ms 3", "step-ms"), ("scheduler replay M --request-rate 3", "request-rate"),
+            ("scheduler replay --kv-cache-memory-bytes 1G", "--kv-tokens"),
         ])
     func refused(line: String, word: String) {
         let error = #expect(throws: (any Error).self) { try Pagoda.parseAsRoot(Self.arguments(line)) }
