@@ -65,23 +65,26 @@ enum TenantRule {
                 }, figures.slotEvidence,
             ],
             advice: figures.tenants.contains(where: \.isConfigured)
-                ? knobs(largest, worst) : [tenantFile(for: largest)])
+                ? knobs(largest, worst, figures) : [tenantFile(for: largest, figures)])
     }
 
-    private static func ceiling(for tenant: ServerFigures.Tenant) -> String {
-        ServerFigures.about(min(8, max(1, (tenant.answered / 4).rounded())))
+    /// Enough to share each reading of the weights, and few enough to leave most slots to others.
+    private static func ceiling(_ figures: ServerFigures) -> String {
+        ServerFigures.about(min(8, max(1, ((figures.queue.slotLimit ?? 32) / 4).rounded())))
     }
 
-    private static func tenantFile(for tenant: ServerFigures.Tenant) -> Advice {
+    private static func tenantFile(for tenant: ServerFigures.Tenant, _ figures: ServerFigures) -> Advice {
         Advice(
             .use, "--tenant-file and --scheduling-policy priority",
             """
-            with `tenants: [{name: \(tenant.name), priority: 1000, max_sequences: \(ceiling(for: tenant))}]` in the \
+            with `tenants: [{name: \(tenant.name), priority: 1000, max_sequences: \(ceiling(figures))}]` in the \
             file: others go before \(tenant.name), which runs no more than so many sequences beside them
             """)
     }
 
-    private static func knobs(_ largest: ServerFigures.Tenant, _ worst: ServerFigures.Tenant) -> [Advice?] {
+    private static func knobs(
+        _ largest: ServerFigures.Tenant, _ worst: ServerFigures.Tenant, _ figures: ServerFigures
+    ) -> [Advice?] {
         let place = "of \(largest.name) in the tenant file"
         let priority = Advice(
             .raise, "priority \(place)",
@@ -97,7 +100,7 @@ enum TenantRule {
             } else {
                 Advice(
                     .set, "max_sequences \(place)",
-                    "such as \(Self.ceiling(for: largest)): it may take all slots, and makes steps long for others")
+                    "such as \(Self.ceiling(figures)): it may take all slots, and makes steps long for others")
             }
         return [
             largest.priority <= worst.priority ? priority : nil,
