@@ -193,7 +193,9 @@ struct DoctorProcessTests {
                 for _ in 0..<clients {
                     group.addTask {
                         while !Task.isCancelled {
-                            guard let response = try? await server.post("/v1/completions", body, key: key) else { continue }
+                            guard let response = try? await server.post("/v1/completions", body, key: key) else {
+                                continue
+                            }
                             do { for try await _ in response.body {} } catch {}
                             // Who was turned away tries again a little later.
                             try? await Task.sleep(for: response.status == .ok ? pause : .milliseconds(50))
