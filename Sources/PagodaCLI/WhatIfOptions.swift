@@ -33,36 +33,44 @@ struct WhatIfOptions: ParsableArguments {
 
 /// Gives the capture of a server.
 struct CaptureSource {
+    /// For people.
     let address: String
-    private let client: MetricsClient?
+    private let origin: Origin
+
+    private enum Origin {
+        case file
+        case server(url: String, MetricsClient)
+    }
 
     /// More than the largest that a server gives.
     private static let limit = 128 << 20
 
     init(file: String) {
         address = file
-        client = nil
+        origin = .file
     }
 
     /// - Parameter server: Its base address, or the whole address of its metrics.
     init(server: String, seconds: Double, client: MetricsClient) {
-        let base = server.hasSuffix("/metrics") ? String(server.dropLast(8)) : server
-        address = "\(base)/debug/workload?seconds=\(seconds)"
-        self.client = client
+        address = server.hasSuffix("/metrics") ? String(server.dropLast(8)) : server
+        origin = .server(url: "\(address)/debug/workload?seconds=\(seconds)", client)
     }
 
     func bytes() async throws -> [UInt8] {
-        guard let client else { return Array(try LocalFile.text(atPath: address, option: "capture").utf8) }
-        return try await client.get(
-            address, accept: "application/json", limit: Self.limit,
-            refusals: [
-                403: "\(address) asks for a key with the scope admin.",
-                404: """
-                \(address) is not there: a server of Pagoda shows it to keys with the scope admin, or, where it \
-                asks for none, with --enable-debug-endpoints.
-                """,
-                503: "\(address) is not ready: the model is loading.",
-            ])
+        switch origin {
+        case .file: return Array(try LocalFile.text(atPath: address, option: "capture").utf8)
+        case .server(let url, let client):
+            return try await client.get(
+                url, accept: "application/json", limit: Self.limit,
+                refusals: [
+                    403: "\(url) asks for a key with the scope admin.",
+                    404: """
+                    \(url) is not there: a server of Pagoda shows it to keys with the scope admin, or, where it asks \
+                    for none, with --enable-debug-endpoints.
+                    """,
+                    503: "\(url) is not ready: the model is loading.",
+                ])
+        }
     }
 }
 

@@ -9,6 +9,7 @@ struct WhatIfWarnings {
     /// Of the largest steps seen.
     private let rowCount: Int
     private let sequenceCount: Int
+    private let hasPriorities: Bool
 
     /// So many values are needed for one to be beyond their P99.
     private static let leastRequests = 100
@@ -17,6 +18,7 @@ struct WhatIfWarnings {
         captured = workload.settings
         rowCount = workload.steps.map { $0.prefillRowCount + $0.decodeRowCount }.max() ?? 0
         sequenceCount = workload.steps.map(\.sequenceCount).max() ?? 0
+        hasPriorities = workload.requests.contains { $0.priority != 0 }
         let count = workload.requests.count { !$0.wasAborted && $0.firstTokenLatency != nil }
         if count < Self.leastRequests {
             sentences.append(
@@ -39,6 +41,9 @@ struct WhatIfWarnings {
         if settings.maxRunningSequences > captured.maxRunningSequences, sequenceCount >= captured.maxRunningSequences {
             sentences.append(
                 "\(name): steps of more than \(sequenceCount) sequences were not seen, so that their cost is a guess.")
+        }
+        if settings.policy == "priority", !hasPriorities {
+            sentences.append("\(name): no request has a priority, so that the policy makes no difference.")
         }
         if settings.cachesPrefixes, !captured.cachesPrefixes {
             sentences.append(

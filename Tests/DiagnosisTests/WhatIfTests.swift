@@ -12,7 +12,7 @@ struct WhatIfTests {
 
     private static func report() -> WhatIfReport {
         var report = WhatIfReport(
-            source: "http://127.0.0.1:8000/debug/workload?seconds=300.0", seconds: 300, requestCount: 1412,
+            source: "http://127.0.0.1:8000", seconds: 300, requestCount: 1412,
             generatedTokenCount: 60_000, unfinishedCount: 3, stepCount: 1213, stepError: 0.042, measured: figures(1.1),
             replayed: figures(1))
         report.scenarios = [
@@ -29,17 +29,16 @@ struct WhatIfTests {
         report.warnings = ["max-num-seqs=4: nobody knows."]
         #expect(
             WhatIfText(report).text == """
-                300 s of http://127.0.0.1:8000/debug/workload?seconds=300.0: 1,412 requests, 60,000 tokens out
-                (182/s)
+                300 s of http://127.0.0.1:8000: 1,412 requests, 60,000 tokens out (182/s)
                 3 sequences had not ended yet and are left out.
                 Costs of a step: learned from 1,213 of its own, of which half are within 4.2 %.
 
-                                            first token                 between tokens  tokens out   preemptions
-                                            P50           P99           P99
-                measured                    220 ms        1.65 s        121 ms          182/s        0
-                replayed                    200 ms        1.5 s         110 ms          200/s        0
-                max-num-batched-tokens=256  100 ms -50 %  750 ms -50 %  55 ms -50 %     400/s +100 %  0
-                max-num-seqs=4              400 ms +100 %  3 s +100 %    –               100/s -50 %  1,000
+                                            first token                  between tokens  tokens out    preemptions
+                                            P50            P99           P99
+                measured                    220 ms         1.65 s        121 ms          182/s         0
+                replayed                    200 ms         1.5 s         110 ms          200/s         0
+                max-num-batched-tokens=256  100 ms -50 %   750 ms -50 %  55 ms -50 %     400/s +100 %  0
+                max-num-seqs=4              400 ms +100 %  3 s +100 %    –               100/s -50 %   1,000
 
                 Changes are to the replay. Requests come when they came: clients that wait for an answer before they
                 ask again would have come at other times.
