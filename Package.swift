@@ -60,7 +60,7 @@ let extraTestDependencies: [String: [Target.Dependency]] = [
     "Evaluation": ["EngineTesting"],
     "Generation": ["EngineTesting", "Models", "Kernels"],
     "Hub": ["HubTesting"],
-    "Observability": ["EngineTesting", "Models", "TraceTesting"],
+    "Observability": ["EngineTesting", "Models", "Sampling", "TraceTesting"],
     "Server": ["AccessTesting", "EngineTesting", "Engine", "Models", "Tokenization", "TraceTesting", metrics],
     "Simulation": ["EngineTesting", "Models", "Sampling"],
 ]
@@ -122,8 +122,8 @@ targets += room(
     packages: [log, tracing, httpClient] + nio)
 targets += room("Access", "JSON", "CPlatform", packages: [crypto, cryptoExtras, yams, httpClient] + nio)
 targets += room(
-    "Server", "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON",
-    "Primitives", "CPlatform",
+    "Server", "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "Workload",
+    "JSON", "Primitives", "CPlatform",
     packages: [log, tls] + nio)
 targets += room(
     "MessagePassing", "Models", "Kernels", "Primitives", .target(name: "CMPI", condition: .when(traits: ["MPI"])),

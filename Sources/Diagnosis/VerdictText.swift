@@ -66,7 +66,7 @@ public struct VerdictText: Sendable {
     /// One after the other, broken between them.
     private mutating func addList(_ parts: [String]) {
         var line = ""
-        for part in parts.map(Self.printable) {
+        for part in parts.map(TerminalText.printable) {
             if !line.isEmpty, line.count + 3 + part.count > Self.width {
                 lines.append(line)
                 line = part
@@ -78,31 +78,10 @@ public struct VerdictText: Sendable {
     }
 
     private mutating func add(_ text: String, indentation: Int = 0, hanging: Int = 0, wraps: Bool = true) {
-        let text = Self.printable(text)
-        let margin = String(repeating: " ", count: indentation)
-        guard wraps else { return lines.append(margin + text) }
-        var line = margin
-        for word in text.split(separator: " ", omittingEmptySubsequences: false) {
-            let isFirst = line.allSatisfy { $0 == " " }
-            if !isFirst, line.count + 1 + word.count > Self.width {
-                lines.append(line)
-                line = margin + String(repeating: " ", count: hanging) + word
-            } else {
-                line += isFirst ? String(word) : " " + word
-            }
+        guard wraps else {
+            lines.append(String(repeating: " ", count: indentation) + TerminalText.printable(text))
+            return
         }
-        lines.append(line)
-    }
-
-    private static func printable(_ text: String) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars {
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
-                result += "?"
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
+        lines += TerminalText.wrapped(text, width: Self.width, indentation: indentation, hanging: hanging)
     }
 }

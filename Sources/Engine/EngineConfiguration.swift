@@ -39,8 +39,9 @@ public struct EngineConfiguration: Sendable, Equatable {
         self.maxModelLength = maxModelLength
     }
 
-    /// The scheduler's limits on an executor with this cache.
-    func limits(
+    /// The scheduler's limits on an executor with this cache. Their tenants are that of everybody who has no other,
+    /// then the others of `tenants` in their order.
+    public func limits(
         _ capacity: CacheCapacity, maximumRows: Int, maximumLogitRows: Int
     ) throws(EngineError) -> SchedulerLimits {
         let named = [
@@ -66,6 +67,9 @@ public struct EngineConfiguration: Sendable, Equatable {
         limits.policy = policy
         limits.priorityAging = priorityAging
         limits.admissionDelay = schedulerDelay
+        let index = try TenantIndex(tenants, blockCount: capacity.blockCount)
+        limits.tenants = index.limits
+        limits.urgentPriority = index.urgentPriority
         return limits
     }
 }

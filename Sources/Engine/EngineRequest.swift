@@ -25,6 +25,8 @@ public struct EngineRequest: Sendable {
     /// What the first block's name hangs on, and the names of the prompt's full blocks; nil and none without a scope.
     var prefixRoot: BlockHash?
     var blockHashes: [BlockHash] = []
+    /// The same names for whoever keeps many: see `SequenceStatistics.blockNames`.
+    var blockNames: [UInt64] = []
     public var origin: RequestOrigin
 
     public init(

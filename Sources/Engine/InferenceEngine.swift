@@ -21,11 +21,9 @@ public final class InferenceEngine: Sendable {
         self.configuration = configuration
         cacheCapacity = executor.cacheCapacity
         vocabularySize = executor.vocabularySize
-        var limits = try configuration.limits(
+        limits = try configuration.limits(
             executor.cacheCapacity, maximumRows: executor.maximumRows, maximumLogitRows: executor.maximumLogitRows)
         tenants = try TenantIndex(configuration.tenants, blockCount: limits.blockCount)
-        limits.tenants = tenants.limits
-        self.limits = limits
         mailbox = Mailbox()
         let loop = EngineLoop(
             mailbox: mailbox, limits: limits, tenants: tenants, maxDecodeSlowdown: configuration.maxDecodeSlowdown,
@@ -60,6 +58,7 @@ public final class InferenceEngine: Sendable {
         let root = PrefixHasher.root(scope: variant == 0 ? scope : "\(scope)\u{0}\(variant)")
         request.prefixRoot = root
         request.blockHashes = hasher.names(of: request.promptTokenIDs, after: root)
+        request.blockNames = request.blockHashes.map { $0.words[0] }
         return request
     }
 

@@ -60,6 +60,11 @@ public struct SequenceStatistics: Sendable {
     public var maximumTokens: Int
     public var temperature: Float = 1
     public var topP: Float = 1
+    /// Lower goes first, under the priority policy alone.
+    public var priority = 0
+    /// Of the prompt's full blocks, in order: equal names mean equal prompts up to there, of the same tenant. Random
+    /// numbers to whoever does not know the prompt. None without a prefix cache.
+    public var blockNames: [UInt64] = []
     public var preemptionCount: Int
     /// When the client's request came in, the engine took it, it first ran, had its first and last token, and ended
     /// (of one in flight: when it was looked at).

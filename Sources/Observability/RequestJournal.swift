@@ -1,7 +1,7 @@
 // The requests under way and the last that ended: who follows them, and what becomes of it.
 
-public import Engine
 import Dispatch
+public import Engine
 import JSON
 public import Logging
 public import Primitives
@@ -128,7 +128,7 @@ public final class RequestJournal: EngineObserver {
         let (following, owners, finished) = state.withLock { state in
             (
                 state.following.sorted { $0.key < $1.key }.map(\.value),
-                state.owners.mapValues { $0.request.serial }, state.finished.latestFirst
+                state.owners.mapValues { $0.request.serial }, state.finished.oldestFirst
             )
         }
         let bySerial = Dictionary(grouping: live ?? []) { owners[$0.request] }
@@ -146,7 +146,7 @@ public final class RequestJournal: EngineObserver {
         writer.endArray()
         writer.key("finished")
         writer.beginArray()
-        for timeline in finished { timeline.write(to: &writer, live: [], now: now) }
+        for timeline in finished.reversed() { timeline.write(to: &writer, live: [], now: now) }
         writer.endArray()
         writer.endObject()
         return writer.bytes
@@ -199,26 +199,5 @@ public final class FollowedRequest: Sendable {
             timeline.add(sequence)
             return timeline.isComplete
         }
-    }
-}
-
-/// The last of many.
-private struct RecentList<Element: Sendable>: Sendable {
-    private let capacity: Int
-    private var elements: [Element] = []
-    private var oldest = 0
-
-    init(capacity: Int) {
-        self.capacity = max(1, capacity)
-    }
-
-    mutating func append(_ element: Element) {
-        guard elements.count == capacity else { return elements.append(element) }
-        elements[oldest] = element
-        oldest = (oldest + 1) % capacity
-    }
-
-    var latestFirst: [Element] {
-        Array((elements[oldest...] + elements[..<oldest]).reversed())
     }
 }

@@ -85,7 +85,10 @@ struct RequestTimeline: Sendable {
     mutating func add(_ sequence: SequenceStatistics) {
         openCount -= 1
         summary.add(sequence)
-        if ended.count < Self.sequenceLimit { ended.append(sequence) }
+        guard ended.count < Self.sequenceLimit else { return }
+        ended.append(sequence)
+        // Nobody asks a timeline for them, and they may be many.
+        ended[ended.count - 1].blockNames = []
     }
 
     mutating func close(_ answer: Answer) {

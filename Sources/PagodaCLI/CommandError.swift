@@ -14,6 +14,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case nothingToMeasure
     /// A bound of `--fail-if` on what this run would not know.
     case boundNotMeasured(String, need: String)
+    case impossibleScenario(String, reason: String)
     case otherVocabulary(model: String, reference: String, detail: String)
 
     var description: String {
@@ -39,6 +40,8 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
             "Nothing to measure: give --text FILE, --choices builtin, or both."
         case .boundNotMeasured(let bound, let need):
             "--fail-if '\(bound)' needs \(need)."
+        case .impossibleScenario(let scenario, let reason):
+            "--what-if \(scenario) is not possible: \(reason)" + (reason.last == "." ? "" : ".")
         case .otherVocabulary(let model, let reference, let detail):
             "\(model) and \(reference) have different vocabularies (\(detail)): their logits cannot be compared."
         }

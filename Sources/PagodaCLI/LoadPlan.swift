@@ -40,7 +40,8 @@ struct LoadPlan {
         executor.blockSize = try cache.checkedBlockSize()
         executor.maximumModelLength = maximumLength
         executor.maximumRows = try positive(scheduler.maxNumBatchedTokens.value, option: "max-num-batched-tokens")
-        executor.maximumLogitRows = max(try positive(scheduler.maxNumSeqs, option: "max-num-seqs"), 64)
+        executor.maximumLogitRows = Self.logitRows(
+            maxRunningSequences: try positive(scheduler.maxNumSeqs, option: "max-num-seqs"))
         let activationBytes =
             Self.activationBytes(configuration, executor)
             + LocalExecutor.extraActivationBytes(of: checkpoint, executor)
@@ -66,6 +67,9 @@ struct LoadPlan {
         engine.seed = model.seed
         self.engine = engine
     }
+
+    /// Rows of a step whose logits may be wanted: one of each sequence, and enough for prompts whose logprobs are.
+    static func logitRows(maxRunningSequences: Int) -> Int { max(maxRunningSequences, 64) }
 
     /// What a step's buffers take at most: the rows of the batch in every form, and the logits.
     private static func activationBytes(_ configuration: ModelConfiguration, _ options: LocalExecutorOptions) -> Int {

@@ -113,7 +113,11 @@ struct MetricsClient: Sendable {
     }
 
     /// The body of a 200, or of `refusalStatus`.
-    func get(_ url: String, accept: String, limit: Int, refusalStatus: UInt? = nil) async throws -> [UInt8] {
+    ///
+    /// - Parameter refusals: What to say of other statuses, where there is more to say than of all addresses.
+    func get(
+        _ url: String, accept: String, limit: Int, refusalStatus: UInt? = nil, refusals: [UInt: String] = [:]
+    ) async throws -> [UInt8] {
         var request = HTTPClientRequest(url: url)
         request.headers.add(name: "Accept", value: accept)
         for header in headers { request.headers.replaceOrAdd(name: header.key, value: header.value) }
@@ -123,6 +127,7 @@ struct MetricsClient: Sendable {
         } catch {
             throw CommandError.server("No answer from \(url): \(error). Is the server running there?")
         }
+        if let refusal = refusals[response.status.code] { throw CommandError.server(refusal) }
         switch response.status.code {
         case 200, refusalStatus: break
         case 401, 403: throw CommandError.server("\(url) asks for a key; give it with --api-key or --header.")

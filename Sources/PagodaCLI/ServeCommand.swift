@@ -13,6 +13,7 @@ internal import Primitives
 internal import Server
 internal import Synchronization
 internal import Telemetry
+internal import Workload
 
 #if canImport(Glibc)
     internal import Glibc
@@ -86,13 +87,14 @@ struct ServeCommand: AsyncParsableCommand {
         var measured = plan.metricsConfiguration(
             modelName: names[0], queueLimit: server.maxNumQueuedReqs, labels: try monitoring.requestLabels())
         measured.tenants = control.tenants + tenants.map(\.name) + metricsAccess.metricsTenants
+        measured.grants = tenants.map { TenantGrant($0) }
         let metrics = try ServiceMetrics(measured, log: observation.log, spans: observation.spans)
         metrics.libraries.install()
         var configuration = try serverConfiguration(names, plan)
         configuration.tenants = tenants
         let server = try await APIServer(
             configuration: configuration, access: control, metrics: metrics, journal: observation.journal,
-            logger: logger)
+            recorder: observation.recorder, logger: logger)
         let signals = TerminationSignals { server.shutdown() }
         defer { signals.stop() }
         let isReloaded = settings.hasFiles || configuration.tls != nil
@@ -174,6 +176,7 @@ struct ServeCommand: AsyncParsableCommand {
             loaded: { executor in
                 logger.info("loaded: \(MemoryPlan.megabytes(executor.weightBytes)) of packed weights")
                 metrics.engine.learn(from: executor, measuringMachine: measuresMachine, logger: logger)
+                if let settings = WorkloadSettings(plan, on: executor) { observation.recorder.note(settings) }
             })
     }
 }

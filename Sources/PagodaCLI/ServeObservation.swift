@@ -16,6 +16,8 @@ struct ServeObservation {
     let spans = SpanQueue()
     /// Nil: nobody asks for what it would see, and nothing is spent on it.
     let journal: RequestJournal?
+    /// Always on, so that a server can be asked what other settings would do without being started anew.
+    let recorder = WorkloadRecorder()
     let logger: Logger
     private let exporter: SpanExporter?
 
@@ -46,9 +48,11 @@ struct ServeObservation {
         self.journal = isWanted ? RequestJournal(journal) : nil
     }
 
-    /// Tells the journal, too, what the engine reports.
+    /// Tells the recorder and the journal, too, what the engine reports.
     func observer(beside metrics: any EngineObserver) -> any EngineObserver {
-        journal.map { EngineObservers([metrics, $0]) } ?? metrics
+        var observers: [any EngineObserver] = [metrics, recorder]
+        if let journal { observers.append(journal) }
+        return EngineObservers(observers)
     }
 
     /// Sends the last spans and writes the last lines, as long as it does not take long.

@@ -40,9 +40,11 @@ public final class APIServer: Sendable {
     ///   - access: Decides who is answered.
     ///   - metrics: What `/metrics` shows; requests are counted there.
     ///   - journal: Follows requests for generation; nil: nobody asks for what it would see.
+    ///   - recorder: What it has recorded is shown to administrators; where anybody may come in, with debug endpoints
+    ///     alone.
     public init(
         configuration: ServerConfiguration, access: AccessControl = .open, metrics: ServiceMetrics,
-        journal: RequestJournal? = nil, logger: Logger
+        journal: RequestJournal? = nil, recorder: WorkloadRecorder? = nil, logger: Logger
     ) async throws(ServerError) {
         self.configuration = configuration
         self.access = access
@@ -58,6 +60,9 @@ public final class APIServer: Sendable {
             .register(in: &router)
         if configuration.enablesDebugEndpoints, let journal {
             DebugEndpoints(state: state, journal: journal).register(in: &router)
+        }
+        if configuration.enablesDebugEndpoints || access.closesAPI, let recorder {
+            WorkloadEndpoint(recorder: recorder).register(in: &router)
         }
         dashboard = DashboardEndpoints(registry: metrics.registry, version: configuration.version)
         var metricsRouter = Router()

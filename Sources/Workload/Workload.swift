@@ -11,6 +11,10 @@ public struct Workload: Sendable, Equatable {
     public var steps: [StepSample] = []
     /// Seconds from a sequence's token to its next: the last ones measured.
     public var interTokenLatencies: [Double] = []
+    /// How many times a sequence of these requests lost its blocks, as measured.
+    public var preemptionCount = 0
+    /// Sequences that had not ended yet, and are not among the requests.
+    public var unfinishedCount = 0
 
     public init(duration: Double, settings: WorkloadSettings) {
         self.duration = duration
@@ -64,6 +68,9 @@ public struct WorkloadSettings: Sendable, Equatable {
     public var policy = "fcfs"
     /// `--priority-aging`, in seconds.
     public var priorityAging = 30.0
+    /// Requests of this priority, or a more urgent one, are those that others give way to within a step, where
+    /// priorities mean something; nil: all tenants are equally urgent.
+    public var urgentPriority: Int?
     /// `--scheduler-delay`, in seconds.
     public var schedulerDelay = 0.01
     /// `--enable-prefix-caching`.

@@ -36,8 +36,8 @@ private let allowedImports: [String: (ours: Set<String>, packages: Set<String>)]
     ),
     "Server": (
         [
-            "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "JSON",
-            "Primitives", "CPlatform",
+            "Access", "Generation", "Observability", "OpenAI", "Diagnosis", "Telemetry", "Sampling", "Workload",
+            "JSON", "Primitives", "CPlatform",
         ],
         ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "Logging"]
     ),

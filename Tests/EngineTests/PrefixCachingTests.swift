@@ -36,6 +36,23 @@ struct PrefixCachingTests {
         #expect(steps.last?.usedBlockCount == 0, "what is cached alone counts as free")
     }
 
+    @Test("a sequence that ends tells by which short names its prompt's blocks go: equal ones up to where prompts are")
+    func blockNames() async throws {
+        let harness = try Self.harness()
+        var other = request(1, length: 22)
+        other.promptTokenIDs[9] ^= 1
+        other.priority = 3
+        var apart = request(1, length: 20)
+        apart.prefixScope = nil
+        for request in [request(1, length: 20), other, apart] { _ = try await harness.run(request) }
+        await harness.engine.shutdown(draining: .seconds(1))
+        let ended = harness.observer.steps.flatMap(\.finished)
+        let names = ended.map(\.blockNames)
+        #expect(names.map(\.count) == [5, 5, 0])
+        #expect(names[0][..<2] == names[1][..<2] && Set(names[0] + names[1]).count == 8)
+        #expect(ended.map(\.priority) == [0, 3, 0])
+    }
+
     @Test("nothing is found in another scope, without one, or with caching off")
     func scopes() async throws {
         for (caches, scopes) in [(true, ["a", "b"]), (true, [nil, nil]), (true, ["a", nil]), (false, ["a", "a"])] {

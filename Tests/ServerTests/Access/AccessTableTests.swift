@@ -69,12 +69,12 @@ struct GuardedServer: Sendable {
 @Suite("Access to routes", .timeLimit(.minutes(2)))
 struct AccessTableTests {
     static let open: Set<String> = ["GET /health", "GET /live", "GET /ping", "POST /ping"]
-    static let admin: Set<String> = ["GET /debug/requests"]
+    static let admin: Set<String> = ["GET /debug/requests", "GET /debug/workload"]
     static let paths = [
         "/health", "/live", "/ping", "/version", "/load", "/metrics", "/metrics/", "/v1/models", "/models",
         "/tokenize", "/detokenize", "/v1/completions", "/completions", "/v1/chat/completions", "/chat/completions",
-        "/debug/requests", "/dashboard", "/dashboard/", "/dashboard/data", "/dashboard/data/", "/", "/nothing",
-        "/v1/nothing", "/docs", "/openapi.json",
+        "/debug/requests", "/debug/workload", "/dashboard", "/dashboard/", "/dashboard/data", "/dashboard/data/", "/",
+        "/nothing", "/v1/nothing", "/docs", "/openapi.json",
     ]
     static let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

@@ -146,7 +146,10 @@ struct IdentityTests {
                 #expect(answer.status == 200)
             }
             try await test.waitUntilIdle()
-            for path in ["/metrics", "/debug/requests", "/dashboard", "/dashboard/data", "/load", "/version"] {
+            let paths = [
+                "/metrics", "/debug/requests", "/debug/workload", "/dashboard", "/dashboard/data", "/load", "/version",
+            ]
+            for path in paths {
                 let answer = try await test.request("GET", path, headers: [key])
                 #expect(answer.status == 200)
                 seen.append(answer.body)

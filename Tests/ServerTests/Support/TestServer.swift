@@ -11,11 +11,14 @@ import Observability
 import Server
 import Telemetry
 import Testing
+import Workload
 
 struct TestServer: Sendable {
     let server: APIServer
     let port: Int
     let metrics: ServiceMetrics
+    /// What is recorded beside the workload. Not what the engine has in all points: nobody looks at more.
+    let settings: WorkloadSettings
 
     struct Options {
         var server = ServerConfiguration()
@@ -53,19 +56,23 @@ struct TestServer: Sendable {
         measured.tenants = options.tenants
         let metrics = try ServiceMetrics(measured)
         let journal = options.journal.map { RequestJournal($0) }
+        let recorder = WorkloadRecorder()
+        let settings = WorkloadSettings(maxModelLength: options.maxModelLength, blockSize: 16, blockCount: 1024)
+        if options.isReady { recorder.note(settings) }
         let server = try await APIServer(
             configuration: options.server, access: options.access, metrics: metrics, journal: journal,
+            recorder: recorder,
             logger: options.logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let port = try #require(server.port)
         let generator = try TestModel.generator(
             maxModelLength: options.maxModelLength,
-            observer: journal.map { EngineObservers([metrics.engine, $0]) } ?? metrics.engine
+            observer: EngineObservers([metrics.engine, recorder, journal].compactMap { $0 as (any EngineObserver)? })
         ) { engine, executor in
             engine.maxRunningSequences = options.maxRunningSequences
             executor = options.executor
         }
         if options.isReady { server.modelReady(generator) }
-        let test = TestServer(server: server, port: port, metrics: metrics)
+        let test = TestServer(server: server, port: port, metrics: metrics, settings: settings)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }
             defer { server.shutdown() }

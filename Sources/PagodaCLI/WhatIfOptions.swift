@@ -1,0 +1,139 @@
+// Options of `pagoda doctor` about what other settings would do, and how they are answered.
+
+internal import ArgumentParser
+internal import Diagnosis
+internal import LoadTesting
+internal import Simulation
+internal import Workload
+
+struct WhatIfOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            """
+            Replay the server's last requests under other settings: SETTING=VALUE[,SETTING=VALUE…]; each option is \
+            one scenario.
+            """, valueName: "settings"))
+    var whatIf: [String] = []
+
+    @Option(help: "With --what-if: a capture in a file, instead of the server's own.")
+    var capture: String?
+
+    @Option(help: "Write what --what-if replays to this file, for later.")
+    var saveCapture: String?
+
+    /// Whether the command is to replay rather than to diagnose.
+    var isAsked: Bool { !whatIf.isEmpty || capture != nil || saveCapture != nil }
+
+    func scenarios() throws(CommandError) -> [WhatIfScenario] {
+        var scenarios: [WhatIfScenario] = []
+        for text in whatIf { scenarios.append(try WhatIfScenario(text)) }
+        return scenarios
+    }
+}
+
+/// Gives the capture of a server.
+struct CaptureSource {
+    /// For people.
+    let address: String
+    private let origin: Origin
+
+    private enum Origin {
+        case file
+        case server(url: String, MetricsClient)
+    }
+
+    /// More than the largest that a server gives.
+    private static let limit = 128 << 20
+
+    init(file: String) {
+        address = file
+        origin = .file
+    }
+
+    /// - Parameter server: Its base address, or the whole address of its metrics.
+    init(server: String, seconds: Double, client: MetricsClient) {
+        address = server.hasSuffix("/metrics") ? String(server.dropLast(8)) : server
+        origin = .server(url: "\(address)/debug/workload?seconds=\(seconds)", client)
+    }
+
+    func bytes() async throws -> [UInt8] {
+        switch origin {
+        case .file: return Array(try LocalFile.text(atPath: address, option: "capture").utf8)
+        case .server(let url, let client):
+            return try await client.get(
+                url, accept: "application/json", limit: Self.limit,
+                refusals: [
+                    403: "\(url) asks for a key with the scope admin.",
+                    404: """
+                    \(url) is not there: a server of Pagoda shows it to keys with the scope admin, or, where it asks \
+                    for none, with --enable-debug-endpoints.
+                    """,
+                    503: "\(url) is not ready: the model is loading.",
+                ])
+        }
+    }
+}
+
+extension WhatIfReport {
+    /// Replays `workload` as it was and under each scenario's settings.
+    init(_ workload: Workload, from source: String, scenarios: [WhatIfScenario]) throws {
+        guard !workload.requests.isEmpty else {
+            throw CommandError.server("The capture has no request that has ended; take it while the server has work.")
+        }
+        let settings = try scenarios.map { try $0.settings(from: workload.settings) }
+        let costs = try StepCostModel(fittedTo: workload.steps)
+        let replay = try Replay(workload, settings: workload.settings, costs: costs).run()
+        self.init(
+            source: source, seconds: workload.duration, requestCount: workload.requests.count,
+            generatedTokenCount: workload.generatedTokenCount, unfinishedCount: workload.unfinishedCount,
+            stepCount: workload.steps.count, stepError: costs.medianError, measured: Figures(workload),
+            replayed: Figures(replay))
+        var warnings = WhatIfWarnings(workload)
+        for (scenario, settings) in zip(scenarios, settings) {
+            let outcome = try Replay(workload, settings: settings, costs: costs, replicas: scenario.replicas).run()
+            self.scenarios.append(Scenario(name: scenario.name, figures: Figures(outcome)))
+            warnings.add(of: scenario.name, settings, refusedCount: outcome.refusedCount)
+        }
+        self.warnings = warnings.sentences
+    }
+}
+
+extension Workload {
+    var generatedTokenCount: Int {
+        requests.reduce(0) { $0 + $1.generatedTokenCounts.reduce(0, +) }
+    }
+}
+
+extension WhatIfReport.Figures {
+    /// As the server measured them.
+    init(_ workload: Workload) {
+        // Whoever left says nothing of latency, but has had its tokens.
+        let firstTokens = workload.requests.filter { !$0.wasAborted }.compactMap(\.firstTokenLatency)
+        let ends = workload.requests.compactMap { request in request.endLatency.map { request.arrival + $0 } }
+        let begin = workload.requests.first?.arrival ?? 0
+        self.init(
+            firstTokens: firstTokens, interTokens: workload.interTokenLatencies,
+            generated: workload.generatedTokenCount, makespan: (ends.max() ?? begin) - begin,
+            preemptions: workload.preemptionCount)
+    }
+
+    init(_ outcome: ReplayOutcome) {
+        self.init(
+            firstTokens: outcome.firstTokenLatencies, interTokens: outcome.interTokenLatencies,
+            generated: outcome.generatedTokenCount, makespan: outcome.makespan, preemptions: outcome.preemptionCount)
+    }
+
+    /// - Parameter makespan: Seconds from the first arrival to the last end.
+    private init(
+        firstTokens: [Double], interTokens: [Double], generated: Int, makespan: Double, preemptions: Int
+    ) {
+        func percentile(_ rank: Double, of values: [Double]) -> Double? {
+            values.isEmpty ? nil : ReplayOutcome.percentile(rank, of: values)
+        }
+        self.init(
+            firstTokenMedian: percentile(50, of: firstTokens), firstTokenP99: percentile(99, of: firstTokens),
+            tokenMedian: percentile(50, of: interTokens), tokenP99: percentile(99, of: interTokens),
+            generatedTokensPerSecond: makespan > 0 ? Double(generated) / makespan : 0,
+            preemptionCount: preemptions)
+    }
+}

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""Holds what `pagoda doctor --what-if` predicts against servers that are really set so.
+
+    tools/what-if-check.py [--model MODEL.gguf] [--seconds 75] [--load 0.6] [--rounds 1] [--seed 1] [--keep FOLDER]
+                           [--what-if SETTING=VALUE …] [-- SERVER OPTIONS]
+
+Measures how many requests a second the server can do, then sends it a share of that (`--load`), as they come (Poisson), with
+prompts of 20 to 1,200 tokens of which some begin alike. From a capture of that the predictions are made. Then the server is
+started anew with each setting, the same requests are sent at the same times, and its own capture says what it measured.
+Differences are relative to what was measured; of several rounds, each with requests of its own, the medians count. Ends with 1
+if one is above 15 %. Takes about eight minutes a round; nothing else should run on the machine.
+"""
+import argparse
+import asyncio
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+PORT = 8127
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BINARY = os.environ.get("PAGODA", f"{ROOT}/.build/release/pagoda")
+BASE = {"host": "127.0.0.1", "port": str(PORT), "max-model-len": "2048", "kv-cache-memory-bytes": "256M"}
+SETTINGS = ["max-num-batched-tokens=256", "max-num-seqs=4", "max-decode-slowdown=0", "kv-cache-memory-bytes=48M",
+            "block-size=32"]
+FIGURES = [("first_token_p99", "first token, P99", 1000, "ms"), ("token_p99", "between tokens, P99", 1000, "ms"),
+           ("generated_tokens_per_second", "tokens out", 1, "/s")]
+BOUND = 0.15
+PROBE_SECONDS, PROBE_CLIENTS = 12, 8
+
+
+def fail(sentence):
+    raise SystemExit(f"what-if-check: {sentence}")
+
+
+# The load: the same for the same seed.
+
+def tokens(source, count):
+    return [source.randrange(100, 40000) for _ in range(count)]
+
+
+def make_request(source, beginnings):
+    """A prompt and how many tokens to make of it: many short ones, some long ones."""
+    kind = source.random()
+    if kind < 0.7:
+        length = source.randrange(20, 120)
+    elif kind < 0.95:
+        length = source.randrange(120, 400)
+    else:
+        length = source.randrange(400, 1200)
+    prompt = tokens(source, length)
+    if source.random() < 0.4:
+        prompt = source.choice(beginnings) + prompt
+    return prompt, source.randrange(4, 24)
+
+
+def make_load(seed, rate, seconds):
+    """Requests as (moment, prompt, tokens to make)."""
+    source = random.Random(seed)
+    beginnings = [tokens(source, 48) for _ in range(4)]
+    load, moment = [], source.expovariate(rate)
+    while moment < seconds:
+        load.append((moment, *make_request(source, beginnings)))
+        moment += source.expovariate(rate)
+    return load
+
+
+async def ask(prompt, output, latencies):
+    """Sends a request, reads its stream; notes seconds to the first token and between tokens."""
+    body = json.dumps({"prompt": prompt, "max_tokens": output, "temperature": 0, "ignore_eos": True, "stream": True}).encode()
+    started = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", PORT, limit=1 << 20)
+    try:
+        writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                     b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        status = (await reader.readline()).split()
+        if len(status) < 2 or status[1] != b"200":
+            fail(f"a request was answered {status}")
+        last, count = started, 0
+        while line := await reader.readline():
+            if line.startswith(b"data: {"):
+                now = time.monotonic()
+                latencies["first" if count == 0 else "between"].append(now - last)
+                last, count = now, count + 1
+            elif line.startswith(b"data: [DONE]"):
+                return
+        fail("a stream ended early")
+    finally:
+        writer.close()
+
+
+async def send(load):
+    """Sends requests at their moments, whether or not earlier ones are answered; what their clients saw."""
+    latencies = {"first": [], "between": []}
+    started = time.monotonic()
+    running = []
+    for moment, prompt, output in load:
+        await asyncio.sleep(max(0, started + moment - time.monotonic()))
+        running.append(asyncio.create_task(ask(prompt, output, latencies)))
+    await asyncio.gather(*running)
+    return latencies
+
+
+async def probe(seed):
+    """Requests a second with some clients that each always have one."""
+    source = random.Random(seed)
+    beginnings = [tokens(source, 48) for _ in range(4)]
+    latencies = {"first": [], "between": []}
+    started, done = time.monotonic(), 0
+
+    async def client():
+        nonlocal done
+        while time.monotonic() < started + PROBE_SECONDS:
+            await ask(*make_request(source, beginnings), latencies)
+            done += 1
+
+    await asyncio.gather(*(client() for _ in range(PROBE_CLIENTS)))
+    return done / (time.monotonic() - started)
+
+
+# The server.
+
+class Server:
+    def __init__(self, model, changes, options):
+        settings = {**BASE, **changes}
+        arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen([BINARY, "serve", model, *arguments, "--enable-debug-endpoints", *options],
+                                        stderr=self.log)
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/health", timeout=5).close()
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    self.log.seek(0)
+                    fail("the server did not start:\n" + self.log.read().decode(errors="replace"))
+                time.sleep(0.1)
+
+    def capture(self, seconds, path):
+        """Writes what the server has recorded of so many seconds, once it has nothing more to do."""
+        url = f"http://127.0.0.1:{PORT}/debug/workload?seconds={max(1, seconds):.3f}"
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            data = answer.read()
+        with open(path, "wb") as file:
+            file.write(data)
+        if json.loads(data)["unfinished"]:
+            fail("the server was not done when its capture was taken")
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def run(server, load, path):
+    """Sends the load to a server that has been warmed with other requests, and takes the capture of it."""
+    asyncio.run(send(make_load(7, 10, 2)))
+    time.sleep(1)
+    started = time.monotonic()
+    latencies = asyncio.run(send(load))
+    # A sequence ends for its client before the step that ended it is reported.
+    time.sleep(0.2)
+    server.capture(time.monotonic() - started + 0.3, path)
+    return latencies
+
+
+def doctor(path, scenarios=()):
+    arguments = [part for scenario in scenarios for part in ("--what-if", scenario)]
+    answer = subprocess.run([BINARY, "doctor", "--json", "--capture", path, *arguments], stdout=subprocess.PIPE, check=True)
+    return json.loads(answer.stdout)
+
+
+def p99(values):
+    return sorted(values)[int(0.99 * (len(values) - 1))] if values else 0
+
+
+# The comparison.
+
+def one_round(options, number, folder):
+    """Predicted and measured figures by setting; predictions alone under those that were not tried."""
+    seed = options.seed + number
+    rows = {}
+    server = Server(options.model, {}, options.server)
+    try:
+        if options.rate is None:
+            options.rate = options.load * asyncio.run(probe(1000 + options.seed))
+        load = make_load(seed, options.rate, options.seconds)
+        prompts, outputs = sum(len(prompt) for _, prompt, _ in load), sum(output for *_, output in load)
+        print(f"round {number + 1}: {len(load)} requests in {options.seconds} s ({options.rate:.2f}/s), "
+              f"{prompts} prompt tokens, {outputs} tokens out", flush=True)
+        if len(load) < 300:
+            print("  fewer than 300 requests: a P99 of them says little; give more --seconds", flush=True)
+        base = f"{folder}/round-{number + 1}-base.json"
+        latencies = run(server, load, base)
+    finally:
+        server.stop()
+    report = doctor(base, options.what_if + ["replicas=2"])
+    print(f"  as it is: clients saw first tokens within {1000 * p99(latencies['first']):.0f} ms (P99), gaps of "
+          f"{1000 * p99(latencies['between']):.0f} ms; half of {report['steps']} steps are within "
+          f"{100 * report['step_error']:.1f} % of their model", flush=True)
+    rows["as it is"] = (report["replayed"], report["measured"])
+    for scenario in report["scenarios"]:
+        name = scenario["settings"]
+        if name == "replicas=2":
+            rows[name] = (scenario, None)
+            continue
+        changes = dict(part.split("=", 1) for part in name.split(","))
+        server = Server(options.model, changes, options.server)
+        try:
+            path = f"{folder}/round-{number + 1}-{name}.json"
+            run(server, load, path)
+        finally:
+            server.stop()
+        rows[name] = (scenario, doctor(path)["measured"])
+        print(f"  {name}: done", flush=True)
+    return rows
+
+
+def report(rounds):
+    """Prints medians; whether all are within the bound."""
+    within = True
+    print(f"\n{'setting':28} {'figure':20} {'predicted':>11} {'measured':>11} {'difference':>11}")
+    for name in rounds[0]:
+        for key, title, factor, unit in FIGURES:
+            pairs = [rows[name] for rows in rounds]
+            predicted = factor * statistics.median(pair[0][key] for pair in pairs)
+            line = f"{name:28} {title:20} {f'{predicted:.1f} {unit}':>11}"
+            if pairs[0][1] is None:
+                print(line)
+                continue
+            measured = factor * statistics.median(pair[1][key] for pair in pairs)
+            difference = statistics.median(pair[0][key] / pair[1][key] - 1 for pair in pairs)
+            line += f" {f'{measured:.1f} {unit}':>11} {100 * difference:>+9.1f} %"
+            if abs(difference) > BOUND:
+                line += "  above 15 %"
+                within = within and name == "as it is"
+            print(line)
+        preemptions = [[side["preemptions"] for side in rows[name] if side] for rows in rounds]
+        if any(any(counts) for counts in preemptions):
+            print(f"{name:28} preemptions, by round  " + ", ".join(" / ".join(map(str, counts)) for counts in preemptions))
+    return within
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=os.path.expanduser("~/.cache/pagoda/models/SmolLM2-135M-Instruct-Q4_0.gguf"))
+    parser.add_argument("--seconds", type=float, default=75)
+    parser.add_argument("--load", type=float, default=0.6, help="share of what the server can do")
+    parser.add_argument("--rate", type=float, help="requests a second, instead of a share of what was measured")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", help="folder for the captures")
+    parser.add_argument("--what-if", action="append", metavar="SETTING=VALUE")
+    arguments, server = sys.argv[1:], []
+    if "--" in arguments:
+        place = arguments.index("--")
+        arguments, server = arguments[:place], arguments[place + 1:]
+    options = parser.parse_args(arguments)
+    options.server = server
+    options.what_if = options.what_if or SETTINGS
+    folder = options.keep or tempfile.mkdtemp(prefix="what-if-check-")
+    os.makedirs(folder, exist_ok=True)
+    try:
+        rounds = [one_round(options, number, folder) for number in range(options.rounds)]
+    finally:
+        if not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(0 if report(rounds) else 1)
+
+
+if __name__ == "__main__":
+    main()
