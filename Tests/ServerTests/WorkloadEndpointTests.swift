@@ -61,7 +61,8 @@ struct WorkloadEndpointTests {
     func open() async throws {
         try await TestServer.run { _ in
         } _: { test in
-            #expect(try await test.request("GET", "/debug/workload").status == 404)
+            let response = try await test.request("GET", "/debug/workload")
+            #expect(response.status == 404)
         }
     }
 
@@ -74,9 +75,10 @@ struct WorkloadEndpointTests {
             func status(_ key: String) async throws -> Int {
                 try await test.request("GET", "/debug/workload", headers: ["Authorization: Bearer \(key)"]).status
             }
-            #expect(try await status(GuardedServer.rootKey) == 200)
-            #expect(try await status(GuardedServer.key) == 403)
-            #expect(try await status("wrong-key-of-the-test") == 401)
+            for (key, expected) in [(GuardedServer.rootKey, 200), (GuardedServer.key, 403), ("wrong-key", 401)] {
+                let found = try await status(key)
+                #expect(found == expected)
+            }
             #expect(try await test.request("GET", "/debug/workload").status == 401)
             // Timelines show ids of clients' own, and still take the option.
             let root = ["Authorization: Bearer \(GuardedServer.rootKey)"]
@@ -90,7 +92,8 @@ struct WorkloadEndpointTests {
             options.server.enablesDebugEndpoints = true
             options.isReady = false
         } _: { test in
-            #expect(try await test.request("GET", "/debug/workload").status == 503)
+            let response = try await test.request("GET", "/debug/workload")
+            #expect(response.status == 503)
         }
     }
 }

@@ -64,9 +64,11 @@ struct TestServer: Sendable {
             recorder: recorder,
             logger: options.logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let port = try #require(server.port)
+        var observers: [any EngineObserver] = [metrics.engine, recorder]
+        if let journal { observers.append(journal) }
         let generator = try TestModel.generator(
             maxModelLength: options.maxModelLength,
-            observer: EngineObservers([metrics.engine, recorder, journal].compactMap { $0 as (any EngineObserver)? })
+            observer: EngineObservers(observers)
         ) { engine, executor in
             engine.maxRunningSequences = options.maxRunningSequences
             executor = options.executor
