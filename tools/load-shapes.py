@@ -1,26 +1,39 @@
 #!/usr/bin/env python3
-"""What long prompts do to running streams, and what a server does with ten times as much as it can.
+"""What long prompts do to running streams, a batch job to a chat, and a server with ten times as much as it can.
 
     tools/load-shapes.py interference [MODEL.gguf] [-- SERVER OPTIONS]
     tools/load-shapes.py overload [MODEL.gguf] [-- SERVER OPTIONS]
+    tools/load-shapes.py tenants [MODEL.gguf] [OPTIONS] [-- SERVER OPTIONS]
 
 `interference`: eight streams, alone and while prompts of 4,000 tokens come one after another; then the prompts alone. Tokens are
 weighted by what they cost alone: 100 % would be as much work as without the other kind.
 `overload`: what the server, with 72 requests allowed in it, does of 128 tokens in and 32 out when it always has enough to do,
 then a minute of ten times that.
+`tenants`: a batch job of --batch requests (500; --batch-in 256 tokens in, --batch-out 200 out), all at once, and a chat that
+sends one of 128 in and 32 out each second, --online of them (300). In parts (--parts, of solo,idle,both,bare):
+  solo  --solo requests of the batch job alone (150): the rate that both together are held against
+  idle  --idle requests of the chat alone (100), one each second: its time to first token on an idle server
+  both  the two together, with a tenant file that gives the batch job a low priority and --ceiling places (6)
+  bare  the two together without the tenant file; `pagoda doctor` looks at both, too
+`--results FILE` keeps the numbers of parts that are run one by one. Work is weighted by cost: a prompt's token by what prompts
+cost alone, an answer's by what is left of the batch job's own time.
 """
+import argparse
 import asyncio
+import hashlib
 import http.client
 import json
 import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
 PORT = 8126
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PAGODA = os.environ.get("PAGODA", f"{ROOT}/.build/release/pagoda")
 random.seed(5)
 
 
@@ -48,21 +61,25 @@ def percentile(values, share):
     return values[min(len(values) - 1, int(len(values) * share))]
 
 
-async def post(body, gaps=None, timeout=120):
-    """Sends a request; its status and its seconds. With `gaps`: notes (moment, seconds since the token before)."""
+async def post(body, gaps=None, timeout=120, key=None, firsts=None):
+    """Sends a request; its status and its seconds. With `gaps`: notes (moment, seconds since the token before), with
+    `firsts` the seconds to the first token of a stream."""
     started = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
     try:
         data = json.dumps(body).encode()
+        access = b"Authorization: Bearer %s\r\n" % key.encode() if key else b""
         writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n"
-                     b"Content-Length: %d\r\n\r\n" % len(data) + data)
+                     b"%sContent-Length: %d\r\n\r\n" % (access, len(data)) + data)
         status = int((await asyncio.wait_for(reader.readline(), timeout)).split()[1])
         last = None
         while line := await asyncio.wait_for(reader.readline(), timeout):
-            if gaps is None or not line.startswith(b"data: {"):
+            if not line.startswith(b"data: {"):
                 continue
             now = time.monotonic()
-            if last:
+            if last is None and firsts is not None:
+                firsts.append(now - started)
+            if last and gaps is not None:
                 gaps.append((now, now - last))
             last = now
         return status, time.monotonic() - started
@@ -73,7 +90,7 @@ async def post(body, gaps=None, timeout=120):
 class Server:
     def __init__(self, model, options):
         self.process = subprocess.Popen(
-            [os.environ.get("PAGODA", f"{ROOT}/.build/release/pagoda"), "serve", model, "--port", str(PORT), "--host", "127.0.0.1",
+            [PAGODA, "serve", model, "--port", str(PORT), "--host", "127.0.0.1",
              "--kv-cache-memory-bytes", "1G", "--no-enable-prefix-caching", *options], stderr=subprocess.DEVNULL)
 
     def __enter__(self):
@@ -137,7 +154,9 @@ async def interference():
 async def overload(server):
     body = lambda: {"prompt": tokens(128), "max_tokens": 32, "ignore_eos": True}
     closed = [asyncio.create_task(repeat(body)) for _ in range(64)]
-    await asyncio.sleep(5)
+    # So long that the first ones have ended: in both parts nothing ends for as long as a request takes.
+    run_in = 15
+    await asyncio.sleep(run_in)
     done = 'vllm_request_count{status="SUCCESS"}'
     before, started = metrics()[done], time.monotonic()
     await asyncio.sleep(20)
@@ -154,11 +173,13 @@ async def overload(server):
         except (OSError, asyncio.TimeoutError, ValueError, IndexError) as error:
             results.append((repr(error), 0))
 
-    before, started, second = metrics()[done], time.monotonic(), 0
-    while (now := time.monotonic()) < started + 60:
-        while len(tasks) < (now - started) * peak * 10:
+    begun, before, started, second = time.monotonic(), 0, None, 0
+    while (now := time.monotonic()) < begun + run_in + 60:
+        if started is None and now >= begun + run_in:
+            before, started = metrics()[done], now
+        while len(tasks) < (now - begun) * peak * 10:
             tasks.append(asyncio.create_task(one()))
-        if now - started > second:
+        if now - begun > second:
             second += 1
             values = await asyncio.to_thread(metrics)
             waiting.append(values["vllm_waiting_requests"])
@@ -173,14 +194,182 @@ async def overload(server):
           f"waiting at most {max(waiting):.0f}; memory {memory[0]:.0f} to {memory[-1]:.0f} MiB, at most {max(memory):.0f}")
 
 
+class Tenants:
+    """The batch job and the chat, each with a key of its own."""
+
+    def __init__(self, arguments, options):
+        parser = argparse.ArgumentParser(prog="load-shapes.py tenants", description=__doc__,
+                                         formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("model", nargs="?", default=MODEL)
+        for name, value in [("batch", 500), ("batch-in", 256), ("batch-out", 200), ("online", 300), ("idle", 100),
+                            ("solo", 150), ("ceiling", 6)]:
+            parser.add_argument(f"--{name}", type=int, default=value)
+        parser.add_argument("--parts", default="solo,idle,both,bare")
+        parser.add_argument("--results")
+        self.settings = parser.parse_args(arguments)
+        self.options = options
+        self.folder = tempfile.TemporaryDirectory()
+        self.keys = {name: f"key-of-{name}-for-this-run" for name in ("batch", "online")}
+        entries = "".join(f"  - name: {name}\n    hash: sha256:{hashlib.sha256(key.encode()).hexdigest()}\n"
+                          for name, key in self.keys.items())
+        self.key_file = self.write("keys.yaml", "keys:\n" + entries)
+        self.tenant_file = self.write(
+            "tenants.yaml", "tenants:\n  - name: online\n  - name: batch\n    priority: 1000\n"
+            f"    max_sequences: {self.settings.ceiling}\n")
+        self.results = {}
+        if self.settings.results and os.path.exists(self.settings.results):
+            with open(self.settings.results) as file:
+                self.results = json.load(file)
+
+    def write(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
+    def server(self, has_tenants):
+        more = ["--tenant-file", self.tenant_file, "--scheduling-policy", "priority"] if has_tenants else []
+        return Server(self.settings.model, ["--api-key-file", self.key_file, "--metrics-auth", "none", *more, *self.options])
+
+    def run(self):
+        for part in self.settings.parts.split(","):
+            with self.server(part != "bare"):
+                asyncio.run({"solo": self.solo, "idle": self.idle, "both": self.both, "bare": self.both}[part](part))
+            if self.settings.results:
+                with open(self.settings.results, "w") as file:
+                    json.dump(self.results, file)
+        self.report()
+
+    # The two kinds of requests.
+
+    async def job(self, count, done):
+        async def one():
+            body = {"prompt": tokens(self.settings.batch_in), "max_tokens": self.settings.batch_out, "ignore_eos": True}
+            status, _ = await post(body, timeout=7200, key=self.keys["batch"])
+            done.append(status)
+        await asyncio.gather(*(one() for _ in range(count)))
+
+    async def chat(self, count, firsts):
+        async def one():
+            body = {"prompt": tokens(128), "max_tokens": 32, "ignore_eos": True, "stream": True}
+            await post(body, timeout=7200, key=self.keys["online"], firsts=firsts)
+        started, tasks = time.monotonic(), []
+        for index in range(count):
+            await asyncio.sleep(max(0, started + index - time.monotonic()))
+            tasks.append(asyncio.create_task(one()))
+        await asyncio.gather(*tasks)
+
+    async def warm_up(self):
+        for key in self.keys.values():
+            await post({"prompt": tokens(512), "max_tokens": 16, "ignore_eos": True}, key=key)
+
+    # The parts.
+
+    async def solo(self, _):
+        await self.warm_up()
+        prompts = [asyncio.create_task(repeat(lambda: {"prompt": tokens(self.settings.batch_in), "max_tokens": 1}, None, 120,
+                                              self.keys["batch"])) for _ in range(4)]
+        await asyncio.sleep(2)
+        alone = await rates(asyncio.sleep(10))
+        for task in prompts:
+            task.cancel()
+        await asyncio.sleep(2)
+        done = []
+        job = asyncio.create_task(self.job(self.settings.solo, done))
+        await asyncio.sleep(3)
+        enough = max(1, self.settings.solo - self.settings.ceiling)
+        self.results["solo"] = {"prompts": alone[0], "rates": await rates(until(lambda: len(done) >= enough))}
+        await job
+        prefill, decode = self.results["solo"]["rates"]
+        print(f"prompts alone: {alone[0]:.0f} tokens/s", flush=True)
+        print(f"solo: the batch job alone: {prefill:.0f} tokens/s in, {decode:.0f} out", flush=True)
+
+    async def idle(self, part):
+        await self.warm_up()
+        firsts = []
+        await self.chat(self.settings.idle, firsts)
+        self.note(part, firsts)
+
+    async def both(self, part):
+        await self.warm_up()
+        done, firsts = [], []
+        job = asyncio.create_task(self.job(self.settings.batch, done))
+        await asyncio.sleep(3)
+        chat = asyncio.create_task(self.chat(self.settings.online, firsts))
+        enough = max(1, self.settings.batch - self.settings.ceiling)
+        sending = asyncio.create_task(asyncio.sleep(self.settings.online))
+        looking = asyncio.create_task(self.doctor(part))
+        measured = await rates(until(lambda: len(done) >= enough or sending.done()))
+        lasted = "still at work" if len(done) < enough else "done before the chat"
+        await asyncio.gather(job, chat, looking)
+        self.note(part, firsts, measured)
+        print(f"  the batch job: {done.count(200)} of {self.settings.batch} answered; when the chat had sent its last, "
+              f"it was {lasted}", flush=True)
+
+    async def doctor(self, part):
+        """In the middle of the run, when the queues have settled."""
+        await asyncio.sleep(max(0, self.settings.online / 2 - 5))
+        process = await asyncio.create_subprocess_exec(
+            PAGODA, "doctor", f"http://127.0.0.1:{PORT}", "--interval", "10", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        output, _ = await process.communicate()
+        self.results.setdefault("doctor", {})[part] = output.decode()
+
+    # What came of it.
+
+    def note(self, part, firsts, measured=None):
+        self.results[part] = {"median": percentile(firsts, 0.5), "p99": percentile(firsts, 0.99), "count": len(firsts),
+                              "rates": measured}
+        print(f"{part}: {len(firsts)} requests of the chat, first token median {percentile(firsts, 0.5) * 1000:.0f} ms, "
+              f"P99 {percentile(firsts, 0.99) * 1000:.0f} ms", flush=True)
+        if measured:
+            print(f"  both together: {measured[0]:.0f} tokens/s in, {measured[1]:.0f} out", flush=True)
+
+    def report(self):
+        found = self.results
+        for part in ("both", "bare"):
+            if part in found and "idle" in found:
+                times = {key: found[part][key] / found["idle"][key] for key in ("median", "p99")}
+                print(f"{part}: the chat's first token takes {times['p99']:.2f} times what it takes on an idle server at P99, "
+                      f"{times['median']:.2f} times in the median")
+            if part in found and "solo" in found:
+                prompts, (prefill, decode) = found["solo"]["prompts"], found["solo"]["rates"]
+                # The batch job alone is all there is: what its prompts leave is its answers'.
+                decodes = decode / max(1e-9, 1 - prefill / prompts)
+                work = found[part]["rates"][0] / prompts + found[part]["rates"][1] / decodes
+                print(f"{part}: together {100 * work:.0f} % of what the batch job does alone, weighted by cost")
+        for part, text in found.get("doctor", {}).items():
+            print(f"\n$ pagoda doctor --interval 10    # {part}\n{text}")
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.2)
+
+
+async def rates(during):
+    """Prompts' tokens that were answered and tokens of answers, a second: nothing that is computed twice counts."""
+    def counts():
+        values = metrics()
+        return [sum(value for name, value in values.items() if name.startswith(f"vllm:{kind}_tokens_total{{"))
+                for kind in ("prompt", "generation")]
+    before, started = await asyncio.to_thread(counts), time.monotonic()
+    await during
+    after, seconds = await asyncio.to_thread(counts), time.monotonic() - started
+    return [(b - a) / seconds for a, b in zip(before, after)]
+
+
+MODEL = os.path.expanduser("~/.cache/pagoda/models/SmolLM2-135M-Instruct-Q4_0.gguf")
+
+
 def main():
     arguments = sys.argv[1:]
     options = arguments[arguments.index("--") + 1:] if "--" in arguments else []
     arguments = arguments[:arguments.index("--")] if "--" in arguments else arguments
-    if not arguments or arguments[0] not in ("interference", "overload"):
+    if not arguments or arguments[0] not in ("interference", "overload", "tenants"):
         raise SystemExit(__doc__)
-    models = os.path.expanduser("~/.cache/pagoda/models")
-    model = arguments[1] if len(arguments) > 1 else f"{models}/SmolLM2-135M-Instruct-Q4_0.gguf"
+    if arguments[0] == "tenants":
+        return Tenants(arguments[1:], options).run()
+    model = arguments[1] if len(arguments) > 1 else MODEL
     if arguments[0] == "overload":
         options = ["--max-num-queued-reqs", "72", *options]
     with Server(model, options) as server:

@@ -59,6 +59,13 @@ real Prometheus stores the same names from all of them. `vllm_request_count`, a 
 Of several sequences that wait, the first one's cause is everybody's, since nobody overtakes. Samples of one prompt share its
 time up to their first token.
 
+## By tenant
+
+Tenants of the key file, of the tenant file and of `--metrics-tenants` have series of their own; requests without a tenant count as
+`default`, all others as `other`. `pagoda_tenant_computed_tokens_total` and `pagoda_tenant_sequences` show who has the machine,
+`pagoda_tenant_time_to_first_token_seconds` (its sum over its count is the mean) who waits for it. `pagoda_tenant_setting` has
+`weight` and `priority` of everybody, `max_sequences` and `kv_share` of those whose ceilings they are.
+
 ## Work
 
 `pagoda_multiply_adds_total` and `pagoda_memory_read_bytes_total` are computed from the sizes of the batches, not measured:

@@ -1,39 +1,6 @@
 // What clients do to each other and to themselves.
 
 enum ClientRules {
-    static func tenant(_ figures: ServerFigures) -> Finding? {
-        let tenants = figures.tenants
-        let total = tenants.reduce(0) { $0 + $1.tokens }
-        guard tenants.contains(where: { !["default", "other"].contains($0.name) }), total > 0,
-            let largest = tenants.max(by: { $0.tokens < $1.tokens }), largest.tokens >= 0.6 * total,
-            figures.queue.isWaiting
-        else { return nil }
-        let share = largest.tokens / total
-        return Finding(
-            .tenant, .trouble, impact: share * figures.queue.waitingShare,
-            """
-            The tenant \(largest.name) has \(Quantity(share, .share).text) of the tokens, while \
-            \(ServerFigures.about(figures.queue.waiting)) requests wait.
-            """,
-            evidence: [
-                Evidence(
-                    "tokens of \(largest.name)", Quantity(largest.tokens / figures.seconds, .perSecond),
-                    "pagoda_tenant_tokens_total"),
-                Evidence(
-                    "tokens of all others", Quantity((total - largest.tokens) / figures.seconds, .perSecond),
-                    "pagoda_tenant_tokens_total"),
-                figures.waitingEvidence, figures.firstTokenEvidence,
-            ],
-            advice: [
-                Advice(
-                    .lower, "the tenant's ceiling on sequences, KV blocks or tokens a minute",
-                    "what it may not take stays free for the others"),
-                Advice(
-                    .lower, "the number of requests that it sends at a time",
-                    "if it has no ceiling: a job that nobody waits for needs no more than keeps the cores busy"),
-            ])
-    }
-
     static func slowClients(_ figures: ServerFigures) -> Finding? {
         let waited = (figures.latency.slowReaders ?? 0) / figures.seconds
         let share = figures.latency.share(of: "client") ?? 0

@@ -62,6 +62,12 @@ enum EngineRules {
             ],
             advice: [
                 Advice(
+                    .lower, "--max-decode-slowdown",
+                    """
+                    2.5 by default, and 0 sets no bound: how many times as long a step with prompts may take as one \
+                    without
+                    """),
+                Advice(
                     .lower, "--max-num-batched-tokens",
                     """
                     \(steps.tokenLimit.map { "it is \(ServerFigures.about($0)); " } ?? "")shorter steps, so that \

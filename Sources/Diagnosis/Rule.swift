@@ -10,8 +10,9 @@ struct Rule: Sendable {
     static let all: [Rule] = [
         Rule(limit: .engineStuck, examine: EngineRules.stuck),
         Rule(limit: .admission, examine: QueueRules.admission),
+        // Before those that say for what requests wait: whose they are says more.
+        Rule(limit: .tenant, examine: TenantRule.crowding),
         Rule(limit: .kvSpace, examine: QueueRules.kvSpace),
-        Rule(limit: .tenant, examine: ClientRules.tenant),
         Rule(limit: .slots, examine: QueueRules.slots),
         Rule(limit: .tokenBudget, examine: QueueRules.tokenBudget),
         Rule(limit: .longPrompts, examine: EngineRules.longPrompts),

@@ -15,8 +15,31 @@ extension ServerFigures {
         machine = Machine(window, forwardTime: steps.phases["forward"])
         latency = Latency(window)
         traffic = Traffic(window)
-        tenants = window.increases(of: "pagoda_tenant_tokens_total", by: "tenant")
-            .map { Tenant(name: $0.value, tokens: $0.increase) }
+        tenants = window.increases(of: "pagoda_tenant_computed_tokens_total", by: "tenant")
+            .map { Tenant($0.value, computedTokens: $0.increase, window) }
+    }
+}
+
+extension ServerFigures.Tenant {
+    fileprivate init(_ name: String, computedTokens: Double, _ window: MetricsWindow) {
+        let tenant = SeriesLabel("tenant", name)
+        func sequences(_ state: String) -> Double {
+            window.mean(of: SeriesSelector("pagoda_tenant_sequences", tenant, SeriesLabel("state", state))) ?? 0
+        }
+        func setting(_ setting: String) -> Double? {
+            window.last(of: SeriesSelector("pagoda_tenant_setting", tenant, SeriesLabel("setting", setting)))
+        }
+        self.init(name: name)
+        self.computedTokens = computedTokens
+        unanswered = sequences("unanswered")
+        answered = sequences("answered")
+        let times = "pagoda_tenant_time_to_first_token_seconds"
+        if let count = window.increase(of: SeriesSelector(times + "_count", tenant)), count > 0 {
+            firstTokenMean = window.increase(of: SeriesSelector(times + "_sum", tenant)).map { $0 / count }
+        }
+        weight = setting("weight") ?? 1
+        priority = setting("priority") ?? 0
+        maxSequences = setting("max_sequences")
     }
 }
 

@@ -134,11 +134,23 @@ public struct ServerFigures: Sendable, Equatable {
 
     public struct Tenant: Sendable, Equatable {
         public var name: String
-        public var tokens: Double
+        /// In the window.
+        public var computedTokens = 0.0
+        /// Sequences without a first token and with one; means over the window.
+        public var unanswered = 0.0
+        public var answered = 0.0
+        /// Of the first tokens in the window; nil without any.
+        public var firstTokenMean: Double?
+        /// Of the tenant file.
+        public var weight = 1.0
+        public var priority = 0.0
+        public var maxSequences: Double?
 
-        public init(name: String, tokens: Double) {
+        public init(name: String) {
             self.name = name
-            self.tokens = tokens
         }
+
+        var isActive: Bool { computedTokens > 0 || unanswered > 0 || answered > 0 }
+        var isConfigured: Bool { weight != 1 || priority != 0 || maxSequences != nil }
     }
 }

@@ -39,8 +39,8 @@ public struct EngineConfiguration: Sendable, Equatable {
         self.maxModelLength = maxModelLength
     }
 
-    /// The scheduler's limits on an executor with this cache. Their tenants are that of everybody who has no other, then
-    /// the others of `tenants` in their order.
+    /// The scheduler's limits on an executor with this cache. Their tenants are that of everybody who has no other,
+    /// then the others of `tenants` in their order.
     public func limits(
         _ capacity: CacheCapacity, maximumRows: Int, maximumLogitRows: Int
     ) throws(EngineError) -> SchedulerLimits {
@@ -67,7 +67,9 @@ public struct EngineConfiguration: Sendable, Equatable {
         limits.policy = policy
         limits.priorityAging = priorityAging
         limits.admissionDelay = schedulerDelay
-        limits.tenants = try TenantIndex(tenants, blockCount: capacity.blockCount).limits
+        let index = try TenantIndex(tenants, blockCount: capacity.blockCount)
+        limits.tenants = index.limits
+        limits.urgentPriority = index.urgentPriority
         return limits
     }
 }

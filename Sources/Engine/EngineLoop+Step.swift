@@ -9,8 +9,7 @@ import Scheduling
 extension EngineLoop {
     func step() {
         let planned = Instant.now()
-        let prefillRows = pacer.rows(besideDecodes: scheduler.decodingCount)
-        scheduler.schedule(at: planned, prefillRows: prefillRows, into: &batch)
+        scheduler.schedule(at: planned, allowing: pacer.allowance(in: scheduler), into: &batch)
         buildForwardBatch()
         noteSchedule(at: planned)
         let begun = Instant.now()
@@ -99,6 +98,7 @@ extension EngineLoop {
             // The row of position p attends to p + 1 tokens.
             statistics.attendedTokenCount += (entry.start + 1 + entry.end) * entry.count / 2
             statistics.contextTokenCount += entry.end
+            statistics.tenants[owner.run.tenantPlace].computedTokenCount += entry.count
             if isDecode(entry, of: owner.run) {
                 statistics.decodeTokenCount += 1
             } else {
@@ -203,7 +203,10 @@ extension EngineLoop {
             run.sequences[choice].firstToken = now
             run.sequences[choice].firstTokenParts = run.sequences[choice].ledger.parts
             let origin = run.request.origin
-            statistics.firstTokens.append(FirstToken(seconds: now.seconds(since: origin.arrival), trace: origin.trace))
+            statistics.firstTokens.append(
+                FirstToken(seconds: now.seconds(since: origin.arrival), trace: origin.trace, tenant: origin.tenant))
+            statistics.tenants[run.tenantPlace].unansweredCount -= 1
+            statistics.tenants[run.tenantPlace].answeredCount += 1
             statistics.firstTokenParts += run.sequences[choice].ledger.parts
             statistics.promptTokenCount += run.request.promptTokenIDs.count
             let found = scheduler.foundTokenCount(of: run.sequences[choice].handle)

@@ -134,7 +134,10 @@ final class EngineLoop {
             let endings = (0..<request.sampleCount).map { ChoiceEnd(choice: $0, moment: submission.queued) }
             return submission.queue.deliver(lost, endings: endings)
         }
-        let run = RequestRun(submission, handles: handles, tenant: tenant, maxModelLength: limits.maxModelLength)
+        let place = statistics.place(ofTenant: request.origin.tenant)
+        statistics.tenants[place].unansweredCount += handles.count
+        let run = RequestRun(
+            submission, handles: handles, tenant: tenant, tenantPlace: place, maxModelLength: limits.maxModelLength)
         runs[submission.queue.ticket] = run
         noteExpiry(of: run)
         newcomers.append(run)
@@ -176,6 +179,9 @@ final class EngineLoop {
         guard !run.sequences[owner.choice].hasEnded else { return }
         let handle = run.sequences[owner.choice].handle
         run.sequences[owner.choice].hasEnded = true
+        let isAnswered = run.sequences[owner.choice].firstToken != nil
+        statistics.tenants[run.tenantPlace].unansweredCount -= isAnswered ? 0 : 1
+        statistics.tenants[run.tenantPlace].answeredCount -= isAnswered ? 1 : 0
         statistics.finished.append(
             run.statistics(
                 of: owner.choice, reason: reason, in: scheduler, at: now, queueClocks[run.tenant]))

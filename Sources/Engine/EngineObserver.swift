@@ -14,10 +14,12 @@ public struct FirstToken: Sendable, Equatable {
     public var seconds: Double
     /// The trace of its request, if it has one.
     public var trace: TraceID?
+    public var tenant: String
 
-    public init(seconds: Double, trace: TraceID? = nil) {
+    public init(seconds: Double, trace: TraceID? = nil, tenant: String = RequestOrigin.defaultTenant) {
         self.seconds = seconds
         self.trace = trace
+        self.tenant = tenant
     }
 }
 
@@ -78,13 +80,18 @@ public struct StepStatistics: Sendable {
     public var interTokenLatencies: [Double] = []
     /// Sequences that ended in this step or were aborted before it.
     public var finished: [SequenceStatistics] = []
+    /// Every tenant that has had a request, in the order of the first ones.
+    public var tenants: [TenantStatistics] = []
 
     public init() {}
 
     /// Empties it for a new step, keeping the memory of its lists.
     mutating func begin(at now: Instant) {
         var lists = (firstTokens, interTokenLatencies, finished)
+        var tenants = tenants
         self = StepStatistics()
+        for place in tenants.indices { tenants[place].computedTokenCount = 0 }
+        self.tenants = tenants
         lists.0.removeAll(keepingCapacity: true)
         lists.1.removeAll(keepingCapacity: true)
         lists.2.removeAll(keepingCapacity: true)

@@ -1,7 +1,12 @@
 // How much of a prompt a step may compute beside running streams.
 
+public import Scheduling
+
 /// Bounds the prompts' rows of a step by what they cost the streams in it: with them it is to take at most `slowdown`
 /// times as long as without.
+///
+/// Where more than one prompt waits, they get more: whoever waits for a first token counts as much as whoever waits for
+/// the next one. Otherwise a burst of requests would crawl behind the first few that have become streams.
 ///
 /// What steps take is learned from those that went by: a prompt's row in seconds, and decoding alone by the number of
 /// sequences, in powers of two. It decides when a prompt is computed, never what comes out.
@@ -16,18 +21,59 @@ public struct PrefillPacer: Sendable {
     private static let tile = 16
     /// Rows, as long as nothing is known of what one takes.
     private static let firstRows = 64
+    /// What a crowd of prompts may take of a step: streams keep their ten tokens a second.
+    private static let crowdSeconds = 0.1
+    /// What prompts that give way may take of a step, since somebody urgent may come while it is under way; but at
+    /// least so many rows, below which weights are read for too little work.
+    private static let yieldingSeconds = 0.05
+    private static let yieldingRows = 64
 
     public init(slowdown: Double) {
         self.slowdown = slowdown
     }
 
     /// Rows for prompts in a step with `count` decoding sequences; nil: as many as it has left.
-    public func rows(besideDecodes count: Int) -> Int? {
+    ///
+    /// - Parameter promptCount: Prompts that could be computed in it.
+    public func rows(besideDecodes count: Int, prompts promptCount: Int = 1) -> Int? {
         guard slowdown > 1, count > 0 else { return nil }
         guard let rowSeconds else { return Self.firstRows }
-        let rows = (slowdown - 1) * decodeSeconds(of: count) / rowSeconds
+        let alone = (slowdown - 1) * decodeSeconds(of: count)
+        let crowd = alone * (1 + Double(max(0, promptCount - 1)) / Double(count))
+        let rows = max(alone, min(crowd, Self.crowdSeconds)) / rowSeconds
         guard rows < Double(Int32.max) else { return nil }
         return max(Self.tile, (count + Int(rows)) / Self.tile * Self.tile - count)
+    }
+
+    /// What prompts may have of the next step of `scheduler`.
+    public func allowance(in scheduler: borrowing Scheduler) -> PrefillAllowance {
+        allowance(
+            besideDecodes: scheduler.decodingCount, urgent: scheduler.urgentDecodingCount,
+            prompts: scheduler.pendingPromptCount)
+    }
+
+    /// Rows where some sequences give way to others.
+    ///
+    /// Urgent prompts are not slowed down for streams that give way to them. The others' prompts keep to what all
+    /// streams bear, and to short steps where there are no streams, too.
+    ///
+    /// - Parameters:
+    ///   - urgentCount: Of the decoding sequences, those that give way to nobody; nil: nobody gives way.
+    ///   - promptCount: Prompts that could be computed in the step.
+    public func allowance(
+        besideDecodes count: Int, urgent urgentCount: Int?, prompts promptCount: Int = 1
+    ) -> PrefillAllowance {
+        let rows = rows(besideDecodes: count, prompts: promptCount)
+        guard slowdown > 1, let urgentCount else { return PrefillAllowance(rows: rows) }
+        let most = self.rows(besideDecodes: urgentCount, prompts: promptCount).map { max($0, rows ?? $0) }
+        return PrefillAllowance(rows: most, yieldingRows: min(rows ?? .max, shortStepRows))
+    }
+
+    private var shortStepRows: Int {
+        guard let rowSeconds else { return Self.firstRows }
+        let rows = Self.yieldingSeconds / rowSeconds
+        guard rows < Double(Int32.max) else { return Int(Int32.max) }
+        return max(Self.yieldingRows, Int(rows) / Self.tile * Self.tile)
     }
 
     /// A step with so many rows of prompts and of decoding sequences took `seconds`.

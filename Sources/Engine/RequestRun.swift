@@ -34,6 +34,8 @@ final class RequestRun {
     let queued: Instant
     /// The scheduler's number of it.
     let tenant: Int
+    /// Its place in the statistics.
+    let tenantPlace: Int
     let stopRule: StopRule
     /// By choice.
     var sequences: [SequenceRun]
@@ -45,11 +47,14 @@ final class RequestRun {
     private var outbox: [EngineEvent] = []
     private var endings: [ChoiceEnd] = []
 
-    init(_ submission: Submission, handles: [SequenceHandle], tenant: Int, maxModelLength: Int) {
+    init(
+        _ submission: Submission, handles: [SequenceHandle], tenant: Int, tenantPlace: Int, maxModelLength: Int
+    ) {
         request = submission.request
         queue = submission.queue
         queued = submission.queued
         self.tenant = tenant
+        self.tenantPlace = tenantPlace
         stopRule = StopRule(
             parameters: request.parameters, promptTokenCount: request.promptTokenIDs.count,
             maxModelLength: maxModelLength)

@@ -109,6 +109,7 @@ public final class EngineMetrics: EngineObserver {
             setGauges(step, &values)
             count(step, &values)
             if step.sequenceCount > 0 { countWork(step, costs, &values) }
+            tenants.show(step.tenants, in: &values)
             for sequence in step.finished { count(sequence, &values) }
             for request in endedRequests {
                 values.observe(Double(request.sampleCount), in: vllm.requestSampleCount)
@@ -153,6 +154,7 @@ public final class EngineMetrics: EngineObserver {
         }
         for token in step.firstTokens {
             values.observe(token.seconds, in: vllm.timeToFirstToken, trace: ExemplarTrace(token.trace))
+            tenants.count(token, in: &values)
         }
         for seconds in step.interTokenLatencies { values.observe(seconds, in: vllm.interTokenLatency) }
         series.firstTokenParts.add(step.firstTokenParts, to: &values)

@@ -1,5 +1,26 @@
 // What the metrics tell of the server besides what happens in it.
 
+/// What a tenant may have, for whoever reads the metrics.
+public struct TenantGrant: Sendable, Equatable {
+    public var tenant: String
+    public var weight = 1.0
+    public var priority = 0
+    public var maxSequences: Int?
+    public var cacheShare: Double?
+
+    public init(_ tenant: String) {
+        self.tenant = tenant
+    }
+
+    /// By their names in the tenant file.
+    var settings: [(name: String, value: Double)] {
+        var settings = [("weight", weight), ("priority", Double(priority))]
+        if let maxSequences { settings.append(("max_sequences", Double(maxSequences))) }
+        if let cacheShare { settings.append(("kv_share", cacheShare)) }
+        return settings
+    }
+}
+
 /// Facts that are known when the server starts and appear as labels or bucket bounds.
 public struct MetricsConfiguration: Sendable, Equatable {
     /// The first served model name, vLLM's `model_name`.
@@ -15,12 +36,16 @@ public struct MetricsConfiguration: Sendable, Equatable {
     public var blockCount: Int
     /// How a key or value is stored in the KV cache, such as `float16`.
     public var cacheDataType: String
+    /// `--enable-prefix-caching`.
+    public var cachesPrefixes = false
     /// `--max-num-seqs`, `--max-num-batched-tokens`, `--max-num-queued-reqs`.
     public var maxRunningSequences = 0
     public var maxBatchedTokens = 0
     public var queueLimit = 0
     /// Names of the configuration's tenants, beside those without one.
     public var tenants: [String] = []
+    /// What the tenant file says of some of them.
+    public var grants: [TenantGrant] = []
     /// `--metrics-labels`.
     public var requestLabels: Set<RequestLabel> = []
 

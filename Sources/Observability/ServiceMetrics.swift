@@ -26,7 +26,7 @@ public struct ServiceMetrics: Sendable {
         registry = MetricRegistry()
         let clients = try ClientSeries.all(configuration, in: registry)
         let promised = try PromisedGauges(in: registry)
-        let tenants = try TenantSeries(configuration.tenants, in: registry)
+        let tenants = try TenantSeries(configuration.tenants, grants: configuration.grants, in: registry)
         engine = try EngineMetrics(configuration, promised: promised, tenants: tenants, in: registry, clock: clock)
         requests = try RequestMetrics(
             configuration, clients: clients, engine: engine.series, tenants: tenants, in: registry)

@@ -214,7 +214,7 @@ private struct VLLMNames {
                 MetricLabel("engine", "0"),
                 MetricLabel("block_size", "\(configuration.blockSize)"),
                 MetricLabel("cache_dtype", configuration.cacheDataType),
-                MetricLabel("enable_prefix_caching", "False"),
+                MetricLabel("enable_prefix_caching", configuration.cachesPrefixes ? "True" : "False"),
                 MetricLabel("is_attention_free", "False"),
                 MetricLabel("kv_cache_size_tokens", slots.overflow ? "None" : "\(slots.partialValue)"),
                 MetricLabel("num_cpu_blocks", "None"),

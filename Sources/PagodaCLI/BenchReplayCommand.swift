@@ -23,7 +23,7 @@ struct BenchReplayCommand: AsyncParsableCommand {
             engine as well.
             """)
 
-    @OptionGroup(title: "Trace") var traffic: TraceOptions
+    @OptionGroup(title: "Trace") var traffic: MixedTraceOptions
     @OptionGroup(title: "Costs without a model") var assumed: CostOptions
     @OptionGroup var options: BenchOptions
 

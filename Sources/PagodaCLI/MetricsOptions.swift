@@ -45,6 +45,7 @@ extension LoadPlan {
             instructionSet: KernelSet(executor.instructionSet).instructionSet.rawValue,
             maxModelLength: executor.maximumModelLength, blockSize: executor.blockSize,
             blockCount: executor.blockCount, cacheDataType: executor.cacheType.rawValue)
+        configuration.cachesPrefixes = engine.cachesPrefixes
         configuration.maxRunningSequences = engine.maxRunningSequences
         configuration.maxBatchedTokens = engine.maxBatchedTokens
         configuration.queueLimit = queueLimit

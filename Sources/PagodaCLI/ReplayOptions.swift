@@ -4,7 +4,7 @@ internal import ArgumentParser
 internal import Simulation
 
 /// A trace of mixed lengths.
-struct TraceOptions: ParsableArguments {
+struct MixedTraceOptions: ParsableArguments {
     @Option(help: "Requests; by default 1000, or 32 with a model.")
     var numPrompts: Int?
 

@@ -87,6 +87,7 @@ struct ServeCommand: AsyncParsableCommand {
         var measured = plan.metricsConfiguration(
             modelName: names[0], queueLimit: server.maxNumQueuedReqs, labels: try monitoring.requestLabels())
         measured.tenants = control.tenants + tenants.map(\.name) + metricsAccess.metricsTenants
+        measured.grants = tenants.map { TenantGrant($0) }
         let metrics = try ServiceMetrics(measured, log: observation.log, spans: observation.spans)
         metrics.libraries.install()
         var configuration = try serverConfiguration(names, plan)

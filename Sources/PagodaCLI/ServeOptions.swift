@@ -5,6 +5,7 @@ internal import Access
 internal import ArgumentParser
 internal import Engine
 internal import Kernels
+internal import Observability
 internal import Server
 
 struct ModelOptions: ParsableArguments {
@@ -145,10 +146,21 @@ struct ServerOptions: ParsableArguments {
     }
 }
 
+extension TenantGrant {
+    init(_ settings: TenantSettings) {
+        self.init(settings.name)
+        weight = settings.weight
+        priority = settings.priority
+        maxSequences = settings.maxSequences
+        cacheShare = settings.kvShare
+    }
+}
+
 extension EngineTenant {
     init(_ settings: TenantSettings) {
         self.init(name: settings.name)
         weight = settings.weight
+        priority = settings.priority
         maxRunningSequences = settings.maxSequences
         cacheShare = settings.kvShare
     }

@@ -47,8 +47,8 @@ struct WhatIfWarnings {
         }
         if settings.cachesPrefixes, !captured.cachesPrefixes {
             sentences.append(
-                "\(name): without a prefix cache the server does not know which prompts begin alike; what it would save "
-                    + "is not in these numbers.")
+                "\(name): without a prefix cache the server does not know which prompts begin alike; what it would "
+                    + "save is not in these numbers.")
         }
     }
 }

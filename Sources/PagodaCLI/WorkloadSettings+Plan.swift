@@ -24,6 +24,7 @@ extension WorkloadSettings {
         maxDecodeSlowdown = plan.engine.maxDecodeSlowdown
         policy = limits.policy.rawValue
         priorityAging = limits.priorityAging.inSeconds
+        urgentPriority = limits.urgentPriority
         schedulerDelay = limits.admissionDelay.inSeconds
         cachesPrefixes = plan.engine.cachesPrefixes
         // Of all processes: --kv-cache-memory-bytes is for them together.

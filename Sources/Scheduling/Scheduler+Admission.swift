@@ -19,8 +19,8 @@ extension Scheduler {
         guard !isGathering(tenants[first].waiting[0], at: now) else { return note(.tokenBudget, in: &batch) }
         var end = WaitingCause.tokenBudget
         while round.passed.count <= Self.bypassDepth, let tenant = nextTenant(in: round, at: now) {
-            guard hasPrefillRows(beside: batch) else { break }
             let sequence = tenants[tenant].waiting[round.places[tenant]]
+            guard hasPrefillRows(for: sequence, beside: batch) else { break }
             guard let obstacle = admit(sequence, in: &round, into: &batch) else {
                 if noteBypass(of: round.passed) { break }
                 continue
@@ -130,13 +130,8 @@ extension Scheduler {
         let needed = limits.blockCount(forTokens: sequences[index].tokenCount)
         // Whoever has just given way does not come back in the same step, whatever is left.
         guard !batch.preempted.contains(sequence) else { return .blocks }
-        guard fits(places: placeCount, blocks: needed, of: tenant, in: round) else { return .tenant }
-        guard running.count + reservedCount + placeCount <= limits.maxRunningSequences else { return .slots }
-        // All of it must fit, not just the first chunk, beside what the running ones still need of their own prompts:
-        // otherwise long prompts would push each other out again and again.
         let found = foundBlocks(for: sequence, from: 0)
-        let used = found.count { pool.referenceCount(of: $0) > 0 }
-        guard needed - used + round.promised <= pool.freeCount else { return .blocks }
+        if let obstacle = obstacle(to: sequence, finding: found, in: round) { return obstacle }
         dequeue(sequence)
         take(found, forAdmitted: sequence, in: &batch)
         guard let entry = plan(sequence, beside: batch, sparing: 0), provideBlocks(for: entry, in: &batch) else {
@@ -153,6 +148,21 @@ extension Scheduler {
         batch.admitted.append(sequence)
         batch.append(entry)
         return nil
+    }
+
+    /// What a waiting sequence lacks to run as a whole, having found blocks of its prompt.
+    func obstacle(
+        to sequence: SequenceHandle, finding found: [BlockID], in round: AdmissionRound
+    ) -> WaitingCause? {
+        let index = sequence.index
+        let placeCount = 1 + sequences[index].unforkedSiblings.count
+        let needed = limits.blockCount(forTokens: sequences[index].tokenCount)
+        guard fits(places: placeCount, blocks: needed, of: sequences[index].tenant, in: round) else { return .tenant }
+        guard running.count + reservedCount + placeCount <= limits.maxRunningSequences else { return .slots }
+        // All of it must fit, not just the first chunk, beside what the running ones still need of their own prompts:
+        // otherwise long prompts would push each other out again and again.
+        let used = found.count { pool.referenceCount(of: $0) > 0 }
+        return needed - used + round.promised <= pool.freeCount ? nil : .blocks
     }
 
     /// Whether a tenant may have so much more.

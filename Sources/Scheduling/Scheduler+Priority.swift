@@ -1,4 +1,4 @@
-// How an urgent sequence gets the place of less urgent ones.
+// How an urgent sequence gets the place, and the rows, of less urgent ones.
 
 import Primitives
 
@@ -36,6 +36,25 @@ extension Scheduler {
             if let victim = running.last { preempt(victim, in: &batch) }
         }
         batch.displacedCount = victims
+    }
+
+    /// Whether `sequence` leaves rows of a step to more urgent ones.
+    func isYielding(_ sequence: SequenceHandle) -> Bool {
+        guard let urgentPriority = limits.yieldThreshold else { return false }
+        return sequences[sequence.index].priority > urgentPriority
+    }
+
+    /// Rows to be kept for the first waiting sequence, if it is one that others give way to and can be admitted: the
+    /// running ones are planned for first, and prompts among them would take what it needs.
+    func urgentHeadRowCount(at now: Instant) -> Int {
+        guard limits.yieldThreshold != nil, queuedCount > 0 else { return 0 }
+        let round = makeRound()
+        guard let tenant = nextTenant(in: round, at: now) else { return 0 }
+        let head = tenants[tenant].waiting[0]
+        guard !isYielding(head), !isGathering(head, at: now) else { return 0 }
+        let found = foundBlocks(for: head, from: 0)
+        guard obstacle(to: head, finding: found, in: round) == nil else { return 0 }
+        return max(1, sequences[head.index].tokenCount - found.count * limits.blockSize)
     }
 
     private func canGiveWay(_ running: SequenceHandle, to waiting: SequenceHandle) -> Bool {

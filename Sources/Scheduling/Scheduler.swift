@@ -30,8 +30,8 @@ public struct Scheduler: ~Copyable, Sendable {
     private var arrivalCount: UInt64 = 0
     var latestArrival: Instant?
     var arrivalBefore: Instant?
-    /// Rows that those who catch up may have in the step that is being planned.
-    private var prefillRowLimit = Int.max
+    /// Of the step that is being planned.
+    private var prefillRowLimits = PrefillRowLimits()
 
     /// - Parameter blockOrder: the order in which blocks are handed out, for tests of block placement.
     public init(limits: SchedulerLimits, blockOrder: [BlockID]? = nil) {
@@ -49,6 +49,20 @@ public struct Scheduler: ~Copyable, Sendable {
     public var decodingCount: Int {
         var count = 0
         for sequence in running where sequences[sequence.index].pendingCount == 1 { count += 1 }
+        return count
+    }
+    /// Prompts that could be computed now: the other running sequences, and as many waiting ones as there are places.
+    public var pendingPromptCount: Int {
+        let places = limits.maxRunningSequences - running.count - reservedCount
+        return running.count - decodingCount + min(queuedCount, max(0, places))
+    }
+    /// Decoding sequences that give way to nobody; nil where nobody gives way.
+    public var urgentDecodingCount: Int? {
+        guard limits.yieldThreshold != nil else { return nil }
+        var count = 0
+        for sequence in running where !isYielding(sequence) && sequences[sequence.index].pendingCount == 1 {
+            count += 1
+        }
         return count
     }
 
@@ -90,13 +104,23 @@ public struct Scheduler: ~Copyable, Sendable {
     /// - Parameter prefillRows: Rows, at least 1, that those who catch up may have together, so that the others' tokens
     ///   don't wait too long for them; nil: as many as the step has left.
     public mutating func schedule(at now: Instant, prefillRows: Int? = nil, into batch: inout Batch) {
+        schedule(at: now, allowing: PrefillAllowance(rows: prefillRows), into: &batch)
+    }
+
+    /// The same, with rows for those who catch up that depend on whether they give way to others.
+    public mutating func schedule(at now: Instant, allowing allowance: PrefillAllowance, into batch: inout Batch) {
         batch.removeAll(tenantCount: tenants.count)
-        prefillRowLimit = prefillRows.map { max(1, $0) } ?? .max
+        prefillRowLimits = PrefillRowLimits(allowance)
         if limits.policy == .priority { displace(at: now, into: &batch) }
+        let reserved = urgentHeadRowCount(at: now)
+        prefillRowLimits.reserved = reserved
         continueRunning(into: &batch)
+        prefillRowLimits.reserved = 0
         // Whoever lacked blocks comes first, and there was no room for it.
         let lacksBlocks = batch.preempted.count > batch.displacedCount
         if lacksBlocks { note(.blocks, in: &batch) } else { admitWaiting(at: now, into: &batch) }
+        // Whoever the rows were kept for may not have come after all.
+        if batch.entries.isEmpty, reserved > 0 { continueRunning(into: &batch) }
         assert(batch.rowCount <= limits.maxBatchedTokens && batch.logitRowCount <= limits.maxLogitRows)
     }
 
@@ -157,9 +181,13 @@ public struct Scheduler: ~Copyable, Sendable {
         batch.rowCount < limits.maxBatchedTokens && batch.logitRowCount < limits.maxLogitRows
     }
 
-    /// Whether it can take somebody who catches up.
-    func hasPrefillRows(beside batch: borrowing Batch) -> Bool {
-        hasRows(beside: batch) && batch.prefillRowCount < prefillRowLimit
+    /// Whether it can take `sequence`, which catches up.
+    func hasPrefillRows(for sequence: SequenceHandle, beside batch: borrowing Batch) -> Bool {
+        hasRows(beside: batch) && prefillRowCount(for: sequence, beside: batch) > 0
+    }
+
+    private func prefillRowCount(for sequence: SequenceHandle, beside batch: borrowing Batch) -> Int {
+        prefillRowLimits.rows(isYielding: isYielding(sequence)) - batch.prefillRowCount
     }
 
     /// The next rows of `sequence` in a step that has some, leaving `sparedCount` to others if it can. Nil if it
@@ -171,7 +199,7 @@ public struct Scheduler: ~Copyable, Sendable {
         let logitRows = limits.maxLogitRows - batch.logitRowCount
         var count = min(pending, max(1, rows - sparedCount), limits.maxPrefillChunk ?? pending)
         if pending > 1 {
-            count = min(count, prefillRowLimit - batch.prefillRowCount)
+            count = min(count, prefillRowCount(for: sequence, beside: batch))
             guard count > 0 else { return nil }
         }
         count = min(count, sequences[index].rowLimit(forLogits: max(1, logitRows - sparedCount)))

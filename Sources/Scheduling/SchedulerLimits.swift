@@ -29,6 +29,11 @@ public struct SchedulerLimits: Sendable, Equatable {
     /// What waiting is worth under `SchedulingPolicy.priority` (`--priority-aging`): one level of priority each time so
     /// much has passed. 0: nothing, so that whoever is less urgent waits for as long as there is anybody else.
     public var priorityAging = Duration.seconds(30)
+    /// Under `SchedulingPolicy.priority`: requests of this priority, or a more urgent one, are to have their first
+    /// token soon whenever they come, and less urgent ones give way to them within each step. Nil: nobody does.
+    public var urgentPriority: Int?
+    /// As long as priorities mean something.
+    var yieldThreshold: Int? { policy == .priority ? urgentPriority : nil }
     /// At least one, whose index is that of everybody who has no other.
     public var tenants = [TenantLimits()]
     /// See `AdmissionWindow`.

@@ -66,6 +66,7 @@ extension SchedulerLimits {
         self.policy = policy
         priorityAging = .seconds(
             try checked(settings.priorityAging, in: 0...ReplayLimits.mostSeconds, "priorityAging"))
+        urgentPriority = settings.urgentPriority
         admissionDelay = .seconds(try checked(settings.schedulerDelay, in: 0...3600, "schedulerDelay"))
         try checked(settings.maxDecodeSlowdown, in: 0...1_000_000, "maxDecodeSlowdown")
         try checked(settings.tenants.count, in: 1...4096, "number of tenants")

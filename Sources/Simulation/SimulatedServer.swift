@@ -168,8 +168,7 @@ final class SimulatedServer {
     // MARK: - Steps
 
     private func planStep(at now: Instant) -> StepSample {
-        let prefillRows = pacer.rows(besideDecodes: scheduler.decodingCount)
-        scheduler.schedule(at: now, prefillRows: prefillRows, into: &batch)
+        scheduler.schedule(at: now, allowing: pacer.allowance(in: scheduler), into: &batch)
         outcome.preemptionCount += batch.preempted.count
         var step = StepSample(
             sequenceCount: batch.entries.count, prefillRowCount: 0, decodeRowCount: 0,

@@ -157,6 +157,7 @@ extension WorkloadSettings {
         guard ["fcfs", "priority"].contains(policy) else {
             throw .invalidField(fields.name(of: "scheduling_policy"), allowed: "fcfs or priority")
         }
+        urgentPriority = try fields.optionalInteger("urgent_priority", in: .min ... .max)
         cachesPrefixes = try fields.truth("enable_prefix_caching")
         try fields.finish()
         tenants = []

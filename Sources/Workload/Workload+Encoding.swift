@@ -139,6 +139,10 @@ extension WorkloadSettings {
         }
         json.key("scheduling_policy")
         json.value(policy)
+        if let urgentPriority {
+            json.key("urgent_priority")
+            json.value(urgentPriority)
+        }
         json.key("enable_prefix_caching")
         json.value(cachesPrefixes)
         json.endObject()

@@ -68,6 +68,9 @@ public struct WorkloadSettings: Sendable, Equatable {
     public var policy = "fcfs"
     /// `--priority-aging`, in seconds.
     public var priorityAging = 30.0
+    /// Requests of this priority, or a more urgent one, are those that others give way to within a step, where
+    /// priorities mean something; nil: all tenants are equally urgent.
+    public var urgentPriority: Int?
     /// `--scheduler-delay`, in seconds.
     public var schedulerDelay = 0.01
     /// `--enable-prefix-caching`.

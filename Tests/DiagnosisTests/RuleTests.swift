@@ -127,28 +127,6 @@ struct RuleTests {
         #expect(verdict.findings.map(\.limit).contains(.slots))
     }
 
-    @Test("a tenant that has most of the tokens while others wait is named")
-    func tenant() throws {
-        var scrapes = Scrapes()
-        scrapes.busy(steps: 200, sequences: 32, multiplyAdds: 860e9, bytes: 19e9)
-        scrapes.gauge("vllm:num_requests_waiting", 20)
-        for (tenant, tokens) in [("default", 100.0), ("batch", 900.0), ("other", 0.0)] {
-            scrapes.counter("pagoda_tenant_tokens_total{tenant=\"\(tenant)\",kind=\"generated\"}", tokens)
-        }
-        let finding = try #require(try scrapes.verdict.findings.first { $0.limit == .tenant })
-        #expect(finding.sentence.hasPrefix("The tenant batch has 90 % of the tokens"))
-        scrapes.gauge("vllm:num_requests_waiting", 0)
-        #expect(try !scrapes.verdict.findings.contains { $0.limit == .tenant })
-    }
-
-    @Test("where no tenants are configured, the one that stands for all is not blamed")
-    func onlyDefaultTenant() throws {
-        var scrapes = Scrapes()
-        scrapes.gauge("vllm:num_requests_waiting", 20)
-        scrapes.counter("pagoda_tenant_tokens_total{tenant=\"default\",kind=\"generated\"}", 900)
-        #expect(try !scrapes.verdict.findings.contains { $0.limit == .tenant })
-    }
-
     @Test("tokens that usually come fast and sometimes late, beside prompts, mean long prompts")
     func longPrompts() throws {
         var scrapes = Scrapes()
@@ -160,7 +138,7 @@ struct RuleTests {
         #expect(main.limit == .longPrompts && main.severity == .trouble)
         #expect(
             main.advice.map { "\($0.direction.rawValue) \($0.setting)" } == [
-                "lower --max-num-batched-tokens", "set --long-prefill-token-threshold",
+                "lower --max-decode-slowdown", "lower --max-num-batched-tokens", "set --long-prefill-token-threshold",
             ])
     }
 

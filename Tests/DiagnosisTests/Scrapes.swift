@@ -56,6 +56,24 @@ struct Scrapes {
         gauge("vllm:num_requests_running", sequences)
     }
 
+    /// A tenant's series; the settings are by their names in the tenant file.
+    mutating func tenant(
+        _ name: String, computed: Double, unanswered: Double = 0, answered: Double = 0,
+        firstTokens: (count: Double, mean: Double) = (0, 0), settings: [String: Double] = [:]
+    ) {
+        let label = "tenant=\"\(name)\""
+        counter("pagoda_tenant_computed_tokens_total{\(label)}", computed)
+        gauges.append(("pagoda_tenant_sequences{state=\"unanswered\",\(label)}", unanswered))
+        gauges.append(("pagoda_tenant_sequences{state=\"answered\",\(label)}", answered))
+        let times = "pagoda_tenant_time_to_first_token_seconds"
+        counter("\(times)_count{\(label)}", firstTokens.count)
+        counter("\(times)_sum{\(label)}", firstTokens.count * firstTokens.mean)
+        let all = ["weight": 1.0, "priority": 0].merging(settings) { $1 }
+        for (setting, value) in all.sorted(by: { $0.key < $1.key }) {
+            gauges.append(("pagoda_tenant_setting{setting=\"\(setting)\",\(label)}", value))
+        }
+    }
+
     mutating func histogram(_ name: String, bounds: [Double], each: [(value: Double, count: Double)]) {
         for bound in bounds + [.infinity] {
             let text = bound.isFinite ? "\(bound)" : "+Inf"

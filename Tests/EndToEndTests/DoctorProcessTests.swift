@@ -1,3 +1,4 @@
+import AccessTesting
 import AsyncHTTPClient
 import Foundation
 import JSON
@@ -51,6 +52,36 @@ struct DoctorProcessTests {
         let server = try await RunningServer(["--max-num-queued-reqs", "2"])
         let verdict = try await underLoad(server, clients: 6, Self.completion(tokens: 40))
         #expect(verdict.limits.first == "admission" && verdict.severity == "trouble", "\(verdict)")
+    }
+
+    @Test(
+        "names the tenant that crowds out another, until a tenant file keeps it in its place", arguments: [false, true])
+    func tenant(hasFile: Bool) async throws {
+        let files = try TemporaryFiles()
+        let keys = try files.write(
+            """
+            keys:
+              - {name: batch, hash: "sha256:36d248ce39fd724de0786e1c76739a40462c7d6c889a82e8349f81e3d6db378b"}
+              - {name: online, hash: "sha256:f89381c7561983ada100340fa3826ba73000237ee430812e8680bdd47ae43266"}
+            """, to: "keys.yaml")
+        let tenants = try files.write(
+            "tenants: [{name: online}, {name: batch, priority: 1000, max_sequences: 2}]", to: "tenants.yaml")
+        let server = try await RunningServer(
+            ["--max-num-seqs", "4", "--api-key-file", keys, "--metrics-auth", "none"]
+                + (hasFile ? ["--tenant-file", tenants, "--scheduling-policy", "priority"] : []))
+        let job = load(server, clients: 16, Self.completion(tokens: 300), key: "key-of-batch-for-the-test")
+        defer { job.cancel() }
+        try await wait(for: "vllm_waiting_requests", toReach: 8, at: server)
+        let chat = load(
+            server, clients: 1, Self.completion(tokens: 8), key: "key-of-online-for-the-test",
+            pause: .milliseconds(300))
+        defer { chat.cancel() }
+        try await Task.sleep(for: .seconds(1))
+        let verdict = try await diagnose(server, interval: 4)
+        guard !hasFile else { return #expect(!verdict.limits.contains("tenant"), "\(verdict)") }
+        #expect(verdict.limits.first == "tenant" && verdict.severity == "trouble", "\(verdict)")
+        #expect(verdict.json["headline"]?.stringValue?.contains("The tenant batch has") == true, "\(verdict)")
+        #expect(verdict.settings == ["use --tenant-file and --scheduling-policy priority"])
     }
 
     @Test("finds the long prompts that hold up running streams")
@@ -155,14 +186,16 @@ struct DoctorProcessTests {
 
     /// Clients that ask again and again until the task is cancelled.
     private func load(
-        _ server: RunningServer, clients: Int, _ body: String, pause: Duration = .zero
+        _ server: RunningServer, clients: Int, _ body: String, key: String? = nil, pause: Duration = .zero
     ) -> Task<Void, Never> {
         Task {
             await withTaskGroup(of: Void.self) { group in
                 for _ in 0..<clients {
                     group.addTask {
                         while !Task.isCancelled {
-                            guard let response = try? await server.post("/v1/completions", body) else { continue }
+                            guard let response = try? await server.post("/v1/completions", body, key: key) else {
+                                continue
+                            }
                             do { for try await _ in response.body {} } catch {}
                             // Who was turned away tries again a little later.
                             try? await Task.sleep(for: response.status == .ok ? pause : .milliseconds(50))

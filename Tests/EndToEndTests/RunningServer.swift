@@ -78,9 +78,10 @@ final class RunningServer: @unchecked Sendable {
     }
 
     /// Starts a POST of JSON; the body is the caller's to read.
-    func post(_ path: String, _ json: String) async throws -> HTTPClientResponse {
+    func post(_ path: String, _ json: String, key: String? = nil) async throws -> HTTPClientResponse {
         var request = HTTPClientRequest(url: base + path)
         request.method = .POST
+        if let key { request.headers.add(name: "Authorization", value: "Bearer \(key)") }
         request.headers.add(name: "Content-Type", value: "application/json")
         request.body = .bytes(ByteBuffer(string: json))
         return try await Self.client.execute(request, timeout: .seconds(120))

@@ -1,6 +1,7 @@
 // How much of a prompt a step may compute beside running streams.
 
 import Engine
+import Scheduling
 import Testing
 
 @Suite("Prefill pacer")
@@ -20,6 +21,21 @@ struct PrefillPacerTests {
         #expect(Self.pacer(slowdown: 1.01).rows(besideDecodes: 4) == 16)
     }
 
+    @Test(
+        "several prompts get more, by how many they are beside the streams, up to a tenth of a second"
+    )
+    func crowd() {
+        #expect(Self.pacer().rows(besideDecodes: 4, prompts: 1) == 28)
+        // 30 ms, and as much again for each four further ones.
+        #expect(Self.pacer().rows(besideDecodes: 4, prompts: 5) == 60)
+        #expect(Self.pacer().rows(besideDecodes: 4, prompts: 1000) == 92)
+        #expect(Self.pacer(slowdown: 9).rows(besideDecodes: 4, prompts: 9) == 156, "never less than one alone")
+        #expect(Self.pacer(slowdown: 0).rows(besideDecodes: 4, prompts: 1000) == nil)
+        #expect(
+            Self.pacer().allowance(besideDecodes: 4, urgent: 2, prompts: 9)
+                == PrefillAllowance(rows: 94, yieldingRows: 64))
+    }
+
     @Test("nothing is bound without streams, or where no slowdown is set")
     func unbound() {
         #expect(Self.pacer().rows(besideDecodes: 0) == nil)
@@ -34,6 +50,27 @@ struct PrefillPacerTests {
     @Test("many streams, of which no step alone has been seen, count as much as so many rows of prompts")
     func unseenBatch() {
         #expect(Self.pacer().rows(besideDecodes: 64) == 96)
+    }
+
+    @Test("an urgent prompt is slowed down for urgent streams alone, and the others' prompts for all")
+    func givingWay() {
+        let pacer = Self.pacer()
+        #expect(pacer.allowance(besideDecodes: 4, urgent: nil) == PrefillAllowance(rows: 28))
+        #expect(pacer.allowance(besideDecodes: 4, urgent: 0) == PrefillAllowance(yieldingRows: 28))
+        #expect(pacer.allowance(besideDecodes: 64, urgent: 4) == PrefillAllowance(rows: 96, yieldingRows: 64))
+        #expect(pacer.allowance(besideDecodes: 4, urgent: 4) == PrefillAllowance(rows: 28, yieldingRows: 28))
+    }
+
+    @Test("prompts that give way are computed in short steps, whether there are streams or not")
+    func shortSteps() {
+        #expect(Self.pacer().allowance(besideDecodes: 0, urgent: 0) == PrefillAllowance(yieldingRows: 64))
+        var fast = PrefillPacer(slowdown: 2.5)
+        #expect(fast.allowance(besideDecodes: 0, urgent: 0) == PrefillAllowance(yieldingRows: 64))
+        fast.note(prefillRows: 512, decodeRows: 0, seconds: 0.0512)
+        #expect(fast.allowance(besideDecodes: 0, urgent: 0) == PrefillAllowance(yieldingRows: 496))
+        #expect(
+            Self.pacer(slowdown: 0).allowance(besideDecodes: 4, urgent: 0) == PrefillAllowance(),
+            "where no slowdown is set nothing is bound")
     }
 
     @Test("what a step took beside streams corrects what a row takes")

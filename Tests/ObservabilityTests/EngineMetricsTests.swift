@@ -74,6 +74,13 @@ struct EngineMetricsTests {
         #expect(scrape.families["vllm:request_prompt_tokens"]?.bounds.count == count + 1)
     }
 
+    @Test("the cache's description says whether prefixes are kept", arguments: [(true, "True"), (false, "False")])
+    func cacheDescription(isOn: Bool, word: String) throws {
+        let metrics = try serviceMetrics { $0.cachesPrefixes = isOn }
+        let text = String(decoding: metrics.registry.exposition(), as: UTF8.self)
+        #expect(text.contains("enable_prefix_caching=\"\(word)\""))
+    }
+
     @Test("a model name with quotes and newlines stays inside its label")
     func hostileModelName() throws {
         let configuration = MetricsConfiguration(
@@ -256,6 +263,55 @@ struct EngineMetricsTests {
             #expect(scrape["pagoda_tenant_requests_total{outcome=\"failed\",tenant=\"\(tenant)\"}"] == count)
         }
         #expect(scrape.values.keys.count { $0.hasPrefix("pagoda_tenant_tokens_total") } == 8)
+    }
+
+    @Test("what tenants have in the engine, what is computed for them and how long they wait is shown for each")
+    func tenantLoad() throws {
+        let metrics = try serviceMetrics { $0.tenants = ["a"] }
+        for waiting in [5, 3] {
+            metrics.engine.stepEnded(
+                step { step in
+                    step.tenants = ["a", "default", "nobody", "made\nup", "other"].map { TenantStatistics(name: $0) }
+                    for place in step.tenants.indices {
+                        step.tenants[place].unansweredCount = waiting
+                        step.tenants[place].answeredCount = place
+                        step.tenants[place].computedTokenCount = 10
+                    }
+                    step.firstTokens = [
+                        FirstToken(seconds: 0.5, tenant: "a"), FirstToken(seconds: 2, tenant: "nobody"),
+                    ]
+                })
+        }
+        let scrape = metrics.scrape
+        for (tenant, waiting, answered, computed) in [
+            ("a", 3.0, 0.0, 20.0), ("default", 3, 1, 20), ("other", 9, 9, 60),
+        ] {
+            #expect(scrape["pagoda_tenant_sequences{state=\"unanswered\",tenant=\"\(tenant)\"}"] == waiting)
+            #expect(scrape["pagoda_tenant_sequences{state=\"answered\",tenant=\"\(tenant)\"}"] == answered)
+            #expect(scrape["pagoda_tenant_computed_tokens_total{tenant=\"\(tenant)\"}"] == computed)
+        }
+        let times = "pagoda_tenant_time_to_first_token_seconds"
+        #expect(scrape["\(times)_sum{tenant=\"a\"}"] == 1 && scrape["\(times)_count{tenant=\"a\"}"] == 2)
+        #expect(scrape["\(times)_sum{tenant=\"other\"}"] == 4 && scrape["\(times)_sum{tenant=\"default\"}"] == 0)
+    }
+
+    @Test("what the tenant file says is shown, and of ceilings those alone that there are")
+    func tenantSettings() throws {
+        var grant = TenantGrant("batch")
+        grant.priority = 1000
+        grant.maxSequences = 8
+        let granted = grant
+        let scrape = try serviceMetrics {
+            $0.tenants = ["batch", "chat"]
+            $0.grants = [granted]
+        }.scrape
+        for (tenant, setting, value) in [
+            ("batch", "weight", 1.0), ("batch", "priority", 1000), ("batch", "max_sequences", 8),
+            ("chat", "weight", 1), ("chat", "priority", 0), ("default", "weight", 1),
+        ] {
+            #expect(scrape["pagoda_tenant_setting{setting=\"\(setting)\",tenant=\"\(tenant)\"}"] == value)
+        }
+        #expect(scrape["pagoda_tenant_setting{setting=\"max_sequences\",tenant=\"chat\"}"] == nil)
     }
 
     @Test("exemplars of first tokens and of whole requests lead to their traces")

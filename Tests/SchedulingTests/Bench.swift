@@ -27,7 +27,12 @@ struct Bench: ~Copyable {
     /// Plans, commits and extends; the plan as (sequence, start, count).
     @discardableResult
     mutating func step(prefillRows: Int? = nil) throws -> [Planned] {
-        scheduler.schedule(at: Instant(nanoseconds: 0), prefillRows: prefillRows, into: &batch)
+        try step(allowing: PrefillAllowance(rows: prefillRows))
+    }
+
+    @discardableResult
+    mutating func step(allowing allowance: PrefillAllowance) throws -> [Planned] {
+        scheduler.schedule(at: Instant(nanoseconds: 0), allowing: allowance, into: &batch)
         try scheduler.checkInvariants(of: batch)
         let siblings = batch.entries.map { $0.samples ? scheduler.unforkedSiblings(of: $0.sequence) : [] }
         scheduler.commit(batch)

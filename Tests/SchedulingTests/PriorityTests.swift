@@ -45,6 +45,44 @@ struct PriorityTests {
         #expect(try bench.step().map(\.sequence) == [urgent, casual[0]], "one more would not be enough")
     }
 
+    @Test("those that give way leave a step's rows to an urgent prompt, from the moment it comes")
+    func urgentPrompts() throws {
+        var bench = Bench { limits in
+            limits.policy = .priority
+            limits.urgentPriority = 0
+        }
+        let allowance = PrefillAllowance(yieldingRows: 6)
+        let casual = try bench.submit(20, priority: 5)[0], next = try bench.submit(20, priority: 5)[0]
+        #expect(try bench.step(allowing: allowance) == [Planned(casual, 0, 6)])
+        let urgent = try bench.submit(9, priority: 0)[0]
+        #expect(try bench.step(allowing: allowance) == [Planned(urgent, 0, 9)])
+        #expect(bench.scheduler.decodingCount == 1 && bench.scheduler.urgentDecodingCount == 1)
+        #expect(try bench.step(allowing: allowance) == [Planned(urgent, 9, 1), Planned(casual, 6, 6)])
+        let short = try bench.submit(2, priority: -1)[0]
+        #expect(
+            try bench.step(allowing: allowance) == [
+                Planned(urgent, 10, 1), Planned(casual, 12, 4), Planned(short, 0, 2),
+            ])
+        for sequence in [urgent, short] { bench.scheduler.finish(sequence) }
+        #expect(try bench.step(allowing: allowance) == [Planned(casual, 16, 4), Planned(next, 0, 2)])
+        #expect(bench.scheduler.decodingCount == 1 && bench.scheduler.urgentDecodingCount == 0)
+    }
+
+    @Test("nobody gives way to an urgent prompt that can't come")
+    func urgentPromptWithoutRoom() throws {
+        var bench = Bench(blockCount: 10) { limits in
+            limits.policy = .priority
+            limits.urgentPriority = 0
+        }
+        let allowance = PrefillAllowance(yieldingRows: 4)
+        let stream = try bench.submit(16, priority: 0)[0], casual = try bench.submit(12, priority: 5)[0]
+        #expect(try bench.step(allowing: allowance) == [Planned(stream, 0, 16)])
+        #expect(try bench.step(allowing: allowance) == [Planned(stream, 16, 1), Planned(casual, 0, 4)])
+        _ = try bench.submit(28, priority: 0)
+        #expect(try bench.step(allowing: allowance) == [Planned(stream, 17, 1), Planned(casual, 4, 4)])
+        #expect(bench.batch.waitingCause == .blocks)
+    }
+
     @Test("waiting makes up for priority, a level for each time that the limits say")
     func aging() throws {
         for (wait, winner) in [(25, 0), (15, 1)] {

@@ -57,6 +57,9 @@ struct RandomSchedule: ~Copyable {
         limits.maxBypassCount = Int.random(in: 0...3, using: &random)
         limits.policy = Bool.random(using: &random) ? .fcfs : .priority
         limits.priorityAging = [.zero, .milliseconds(2), .seconds(30)].randomElement(using: &random) ?? .zero
+        if limits.policy == .priority, Bool.random(using: &random) {
+            limits.urgentPriority = Int.random(in: -1...1, using: &random)
+        }
         limits.admissionDelay = Int.random(in: 0..<4, using: &random) == 0 ? .milliseconds(3) : .zero
         for _ in 0..<Int.random(in: 0...2, using: &random) {
             var tenant = TenantLimits()
@@ -141,8 +144,10 @@ struct RandomSchedule: ~Copyable {
 
     private mutating func step() throws {
         now = now.advanced(by: .milliseconds(Int.random(in: 0...2, using: &random)))
-        let prefillRows = Bool.random(using: &random) ? Int.random(in: 1...12, using: &random) : nil
-        scheduler.schedule(at: now, prefillRows: prefillRows, into: &batch)
+        var allowance = PrefillAllowance()
+        if Bool.random(using: &random) { allowance.rows = Int.random(in: 1...12, using: &random) }
+        if Bool.random(using: &random) { allowance.yieldingRows = Int.random(in: 1...12, using: &random) }
+        scheduler.schedule(at: now, allowing: allowance, into: &batch)
         try scheduler.checkInvariants(of: batch)
         try checkOrder()
         if Int.random(in: 0..<40, using: &random) == 0 { return try fail() }

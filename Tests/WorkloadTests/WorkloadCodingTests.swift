@@ -159,6 +159,7 @@ struct WorkloadCodingTests {
         settings.maxPrefillChunk = Bool.random(using: &random) ? Int.random(in: 1...999, using: &random) : nil
         settings.schedulerDelay = Double.random(in: 0...1, using: &random)
         settings.policy = Bool.random(using: &random) ? "fcfs" : "priority"
+        settings.urgentPriority = Bool.random(using: &random) ? Int.random(in: -5...5, using: &random) : nil
         settings.cachesPrefixes = Bool.random(using: &random)
         for index in 0..<Int.random(in: 0...3, using: &random) {
             var tenant = WorkloadTenant(name: "tenant \"\(index)\" é")
