@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Holds what `pagoda doctor --what-if` predicts against servers that are really set so.
 
-    tools/what-if-check.py [--model MODEL.gguf] [--seconds 75] [--load 0.6] [--rounds 1] [--seed 1] [--keep FOLDER]
+    tools/what-if-check.py [--model MODEL.gguf] [--seconds 90] [--load 0.4] [--rounds 1] [--seed 1] [--keep FOLDER]
                            [--what-if SETTING=VALUE …] [-- SERVER OPTIONS]
 
 Measures how many requests a second the server can do, then sends it a share of that (`--load`), as they come (Poisson), with
-prompts of 20 to 1,200 tokens of which some begin alike. From a capture of that the predictions are made. Then the server is
-started anew with each setting, the same requests are sent at the same times, and its own capture says what it measured.
-Differences are relative to what was measured; of several rounds, each with requests of its own, the medians count. Ends with 1
-if one is above 15 %. Takes about eight minutes a round; nothing else should run on the machine.
+prompts of 20 to 1,200 tokens of which some begin alike. For each setting in turn: a server as it is gets that load, the
+prediction is made from a capture of it, the server is started anew with the setting, the same requests are sent at the same
+times, and its own capture says what it measured. Differences are relative to what was measured; of several rounds, each with
+requests of its own, the medians count. Ends with 1 if one is above 15 %. A round takes ten times `--seconds` and a minute;
+nothing else should run on the machine, whose pace is told for each pair of runs.
 """
 import argparse
 import asyncio
@@ -189,43 +190,54 @@ def p99(values):
 
 # The comparison.
 
-def one_round(options, number, folder):
-    """Predicted and measured figures by setting; predictions alone under those that were not tried."""
-    seed = options.seed + number
-    rows = {}
-    server = Server(options.model, {}, options.server)
+def run_as(options, changes, load, path):
+    """A run of a server with these changes, whose capture goes to `path`; what clients saw."""
+    server = Server(options.model, changes, options.server)
     try:
-        if options.rate is None:
-            options.rate = options.load * asyncio.run(probe(1000 + options.seed))
-        load = make_load(seed, options.rate, options.seconds)
-        prompts, outputs = sum(len(prompt) for _, prompt, _ in load), sum(output for *_, output in load)
-        print(f"round {number + 1}: {len(load)} requests in {options.seconds} s ({options.rate:.2f}/s), "
-              f"{prompts} prompt tokens, {outputs} tokens out", flush=True)
-        if len(load) < 300:
-            print("  fewer than 300 requests: a P99 of them says little; give more --seconds", flush=True)
-        base = f"{folder}/round-{number + 1}-base.json"
-        latencies = run(server, load, base)
+        return run(server, load, path)
     finally:
         server.stop()
-    report = doctor(base, options.what_if + ["replicas=2"])
-    print(f"  as it is: clients saw first tokens within {1000 * p99(latencies['first']):.0f} ms (P99), gaps of "
-          f"{1000 * p99(latencies['between']):.0f} ms; half of {report['steps']} steps are within "
-          f"{100 * report['step_error']:.1f} % of their model", flush=True)
-    rows["as it is"] = (report["replayed"], report["measured"])
-    for scenario in report["scenarios"]:
-        name = scenario["settings"]
-        if name == "replicas=2":
-            rows[name] = (scenario, None)
-            continue
-        changes = dict(part.split("=", 1) for part in name.split(","))
-        server = Server(options.model, changes, options.server)
+
+
+def pace(before, after):
+    """How much longer equal steps of streams alone took in the second capture: the machine's part of a difference."""
+    sizes = []
+    for path in (before, after):
+        with open(path) as file:
+            steps = json.load(file)["steps"]
+        sizes.append({count: statistics.median(step[6] for step in steps if step[1:3] == [0, count])
+                      for count in {step[2] for step in steps if step[1] == 0}})
+    return statistics.median(sizes[1][count] / sizes[0][count] for count in sizes[0].keys() & sizes[1].keys())
+
+
+def one_round(options, number, folder):
+    """Predicted and measured figures by setting; predictions alone under those that were not tried."""
+    if options.rate is None:
+        server = Server(options.model, {}, options.server)
         try:
-            path = f"{folder}/round-{number + 1}-{name}.json"
-            run(server, load, path)
+            options.rate = options.load * asyncio.run(probe(1000 + options.seed))
         finally:
             server.stop()
-        rows[name] = (scenario, doctor(path)["measured"])
-        print(f"  {name}: done", flush=True)
+    load = make_load(options.seed + number, options.rate, options.seconds)
+    prompts, outputs = sum(len(prompt) for _, prompt, _ in load), sum(output for *_, output in load)
+    print(f"round {number + 1}: {len(load)} requests in {options.seconds} s ({options.rate:.2f}/s), "
+          f"{prompts} prompt tokens, {outputs} tokens out", flush=True)
+    if len(load) < 300:
+        print("  fewer than 300 requests: a P99 of them says little; give more --seconds", flush=True)
+    rows = {}
+    for name in options.what_if:
+        base, path = f"{folder}/round-{number + 1}-base.json", f"{folder}/round-{number + 1}-{name}.json"
+        latencies = run_as(options, {}, load, base)
+        found = doctor(base, [name, "replicas=2"])
+        if not rows:
+            print(f"  as it is: clients saw first tokens within {1000 * p99(latencies['first']):.0f} ms (P99), gaps of "
+                  f"{1000 * p99(latencies['between']):.0f} ms; half of {found['steps']} steps are within "
+                  f"{100 * found['step_error']:.1f} % of their model", flush=True)
+            rows["as it is"] = (found["replayed"], found["measured"])
+            rows["replicas=2"] = (found["scenarios"][1], None)
+        run_as(options, dict(part.split("=", 1) for part in name.split(",")), load, path)
+        rows[name] = (found["scenarios"][0], doctor(path)["measured"])
+        print(f"  {name}: steps of streams took {pace(base, path):.2f} times what they had taken just before", flush=True)
     return rows
 
 
@@ -257,8 +269,8 @@ def report(rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=os.path.expanduser("~/.cache/pagoda/models/SmolLM2-135M-Instruct-Q4_0.gguf"))
-    parser.add_argument("--seconds", type=float, default=75)
-    parser.add_argument("--load", type=float, default=0.6, help="share of what the server can do")
+    parser.add_argument("--seconds", type=float, default=90)
+    parser.add_argument("--load", type=float, default=0.4, help="share of what the server can do")
     parser.add_argument("--rate", type=float, help="requests a second, instead of a share of what was measured")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
