@@ -23,22 +23,11 @@ public enum SimulationError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// The whole number of `field`, if it is in `range`.
+/// The number of `field`, if it is in `range`; not a number is in none.
 @discardableResult
-func checked(
-    _ value: Int, in range: ClosedRange<Int>, _ field: @autoclosure () -> String
-) throws(SimulationError) -> Int {
-    guard range.contains(value) else {
-        throw .outOfRange(field: field(), value: "\(value)", allowed: "\(range.lowerBound) to \(range.upperBound)")
-    }
-    return value
-}
-
-/// The number of `field`, if it is one and in `range`.
-@discardableResult
-func checked(
-    _ value: Double, in range: ClosedRange<Double>, _ field: @autoclosure () -> String
-) throws(SimulationError) -> Double {
+func checked<Number: Comparable>(
+    _ value: Number, in range: ClosedRange<Number>, _ field: @autoclosure () -> String
+) throws(SimulationError) -> Number {
     guard range.contains(value) else {
         throw .outOfRange(field: field(), value: "\(value)", allowed: "\(range.lowerBound) to \(range.upperBound)")
     }
