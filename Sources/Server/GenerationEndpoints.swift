@@ -275,9 +275,8 @@ struct GenerationEndpoints: Sendable {
         var events = ServerSentEvents()
         if let failure { events.append(failure) } else { chunks.appendUsage(to: &events) }
         events.appendDone()
-        try await exchange.write(ByteBuffer(bytes: events.bytes))
         delivery.willEnd(isSuccess: failure == nil)
-        try await exchange.end()
+        try await exchange.end(with: ByteBuffer(bytes: events.bytes))
         return failure == nil
     }
 }

@@ -6,13 +6,15 @@ import NIOHTTP1
 import Observability
 import Synchronization
 
-/// What is written at once. A response is `whole`, or a `head`, any `bytes` and the `end`.
+/// What is written at once. A response is `whole`, or a `head`, any `bytes` and the `end` with the last of them.
 enum HTTPResponsePiece: Sendable {
     case whole(HTTPResponse)
     /// Without a length the body is chunked.
     case head(HTTPResponseStatus, HTTPHeaders, length: Int?)
     case bytes(ByteBuffer)
-    case end
+    /// In one with the bytes before it: a client that has all it waits for may close before it is told that this was
+    /// all.
+    case end(ByteBuffer)
 
     var isFirst: Bool {
         switch self {
@@ -138,8 +140,7 @@ final class HTTPExchange: Sendable {
         response.headers = identified(response.headers)
         guard response.body.count > Self.largestWrite else { return try await send(.whole(response)) }
         try await send(.head(response.status, response.headers, length: response.body.count))
-        try await write(ByteBuffer(bytes: response.body))
-        try await end()
+        try await end(with: ByteBuffer(bytes: response.body))
     }
 
     /// Begins a response of unknown length.
@@ -162,8 +163,12 @@ final class HTTPExchange: Sendable {
         }
     }
 
-    func end() async throws {
-        try await send(.end)
+    func end(with bytes: ByteBuffer) async throws {
+        var rest = bytes
+        while rest.readableBytes > Self.largestWrite, let piece = rest.readSlice(length: Self.largestWrite) {
+            try await send(.bytes(piece))
+        }
+        try await send(.end(rest))
     }
 
     /// Closes the connection unless the response is complete.

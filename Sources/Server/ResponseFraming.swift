@@ -38,8 +38,8 @@ struct ResponseFraming {
             return [.head(head(status, headers, length: length))]
         case .bytes(let bytes):
             return omitsBody ? [] : [.body(.byteBuffer(bytes))]
-        case .end:
-            return [.end(nil)]
+        case .end(let bytes):
+            return omitsBody || bytes.readableBytes == 0 ? [.end(nil)] : [.body(.byteBuffer(bytes)), .end(nil)]
         }
     }
 

@@ -55,6 +55,24 @@ struct DisconnectTests {
         }
     }
 
+    @Test("a client that closes as soon as it reads [DONE], as OpenAI's do, has had its answer: a success")
+    func afterDone() async throws {
+        try await TestServer.run { test in
+            for _ in 0..<100 {
+                try await test.connect { connection in
+                    try await connection.post(
+                        "/v1/completions", #"{"prompt":"hi","max_tokens":2,"ignore_eos":true,"stream":true}"#)
+                    _ = try await connection.head()
+                    while let chunk = try await connection.nextChunk(), !chunk.contains("[DONE]") {}
+                    try await connection.close()
+                }
+            }
+            try await test.waitUntilIdle()
+            #expect(try await test.value(of: "vllm_request_count{status=\"SUCCESS\"}") == 100)
+            #expect(try await test.value(of: "vllm_request_count{status=\"FAILED\"}") == 0)
+        }
+    }
+
     @Test("a client that only closes its sending half counts as gone")
     func halfClose() async throws {
         try await TestServer.run { options in
