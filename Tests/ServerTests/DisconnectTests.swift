@@ -55,20 +55,20 @@ struct DisconnectTests {
         }
     }
 
-    @Test("a client that closes as soon as it reads [DONE], as OpenAI's do, has had its answer: a success")
+    @Test("the end of a stream comes in one with its [DONE]: OpenAI's clients close on that, and have their answer")
     func afterDone() async throws {
         try await TestServer.run { test in
-            for _ in 0..<100 {
+            for _ in 0..<20 {
                 try await test.connect { connection in
                     try await connection.post(
                         "/v1/completions", #"{"prompt":"hi","max_tokens":2,"ignore_eos":true,"stream":true}"#)
                     _ = try await connection.head()
                     while let chunk = try await connection.nextChunk(), !chunk.contains("[DONE]") {}
+                    #expect(connection.unread == "0\r\n\r\n")
                     try await connection.close()
                 }
             }
-            try await test.waitUntilIdle()
-            #expect(try await test.value(of: "vllm_request_count{status=\"SUCCESS\"}") == 100)
+            #expect(try await test.value(of: "vllm_request_count{status=\"SUCCESS\"}") == 20)
             #expect(try await test.value(of: "vllm_request_count{status=\"FAILED\"}") == 0)
         }
     }

@@ -29,6 +29,8 @@ struct RawConnection {
     private let channel: any Channel
     private var received: [UInt8] = []
     private var hasEnded = false
+    /// What came with the last that was asked for, and is beyond it.
+    var unread: String { String(decoding: received, as: UTF8.self) }
 
     static func open<Result: Sendable>(
         port: Int, tls: NIOSSLContext? = nil, _ body: (inout RawConnection) async throws -> Result
