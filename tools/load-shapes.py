@@ -5,10 +5,11 @@
     tools/load-shapes.py overload [MODEL.gguf] [-- SERVER OPTIONS]
     tools/load-shapes.py tenants [MODEL.gguf] [OPTIONS] [-- SERVER OPTIONS]
 
-`interference`: eight streams, alone and while prompts of 4,000 tokens come one after another; then the prompts alone. Tokens are
-weighted by what they cost alone: 100 % would be as much work as without the other kind.
+`interference`: eight streams alone, with prompts of 4,000 tokens that come one after another, alone again (contexts grow: the mean
+of before and after counts), then the prompts alone; in rounds. Tokens are weighted by what they cost alone: 100 % would be as much
+work as without the other kind.
 `overload`: what the server, with 72 requests allowed in it, does of 128 tokens in and 32 out when it always has enough to do,
-then a minute of ten times that.
+then a minute of ten times that. The sender shares the machine, and is told from it by its CPU time.
 `tenants`: a batch job of --batch requests (500; --batch-in 256 tokens in, --batch-out 200 out), all at once, and a chat that
 sends one of 128 in and 32 out each second, --online of them (300). In parts (--parts, of solo,idle,both,bare):
   solo  --solo requests of the batch job alone (150): the rate that both together are held against
@@ -32,6 +33,7 @@ import time
 import urllib.request
 
 PORT = 8126
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGODA = os.environ.get("PAGODA", f"{ROOT}/.build/release/pagoda")
 random.seed(5)
@@ -65,26 +67,53 @@ async def post(body, gaps=None, timeout=120, key=None, firsts=None):
     """Sends a request; its status and its seconds. With `gaps`: notes (moment, seconds since the token before), with
     `firsts` the seconds to the first token of a stream."""
     started = time.monotonic()
-    reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
-    try:
+    async with asyncio.timeout(timeout):
+        reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
+        try:
+            data = json.dumps(body).encode()
+            access = b"Authorization: Bearer %s\r\n" % key.encode() if key else b""
+            writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                         b"%sContent-Length: %d\r\n\r\n" % (access, len(data)) + data)
+            status = int((await reader.readline()).split()[1])
+            last = None
+            while line := await reader.readline():
+                if not line.startswith(b"data: {"):
+                    continue
+                now = time.monotonic()
+                if last is None and firsts is not None:
+                    firsts.append(now - started)
+                if last and gaps is not None:
+                    gaps.append((now, now - last))
+                last = now
+            return status, time.monotonic() - started
+        finally:
+            writer.close()
+
+
+class Sender:
+    """Sends requests that are made beforehand, over connections that are kept, so that it takes little of the machine."""
+
+    def __init__(self):
+        self.idle = []
+
+    @staticmethod
+    def request(body):
         data = json.dumps(body).encode()
-        access = b"Authorization: Bearer %s\r\n" % key.encode() if key else b""
-        writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n"
-                     b"%sContent-Length: %d\r\n\r\n" % (access, len(data)) + data)
-        status = int((await asyncio.wait_for(reader.readline(), timeout)).split()[1])
-        last = None
-        while line := await asyncio.wait_for(reader.readline(), timeout):
-            if not line.startswith(b"data: {"):
-                continue
-            now = time.monotonic()
-            if last is None and firsts is not None:
-                firsts.append(now - started)
-            if last and gaps is not None:
-                gaps.append((now, now - last))
-            last = now
-        return status, time.monotonic() - started
-    finally:
-        writer.close()
+        return (b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(data) + data)
+
+    async def send(self, request):
+        """Its status and its seconds."""
+        started = time.monotonic()
+        reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection("127.0.0.1", PORT)
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
+        if b"connection: close" in head:
+            writer.close()
+        else:
+            self.idle.append((reader, writer))
+        return int(head.split()[1]), time.monotonic() - started
 
 
 class Server:
@@ -117,38 +146,59 @@ async def repeat(make, *arguments):
         await post(make(), *arguments)
 
 
-async def phase(name, seconds, gaps):
-    before, started = computed(), time.monotonic()
-    await asyncio.sleep(seconds)
-    after, ended = computed(), time.monotonic()
-    rates = [(b - a) / (ended - started) for a, b in zip(before, after)]
-    mine = [gap for moment, gap in gaps if started < moment < ended]
-    line = f"{name}: prefill {rates[0]:.0f} tokens/s, decode {rates[1]:.0f} tokens/s"
-    if mine:
-        line += f"; between tokens median {percentile(mine, 0.5) * 1000:.1f} ms, P99 {percentile(mine, 0.99) * 1000:.1f} ms"
-    print(line, flush=True)
-    return rates, mine
+async def stop(tasks):
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0.5)
+
+
+class Phases:
+    """Rates of prefill and decode, and gaps between tokens, of phases by name."""
+
+    def __init__(self):
+        self.gaps, self.rates, self.moments = [], {}, {}
+
+    async def run(self, name, during):
+        before, started = computed(), time.monotonic()
+        await during
+        after, ended = computed(), time.monotonic()
+        self.rates.setdefault(name, []).append([(b - a) / (ended - started) for a, b in zip(before, after)])
+        self.moments.setdefault(name, []).extend(gap for moment, gap in self.gaps if started < moment < ended)
+
+    def mean(self, name, last):
+        rates = self.rates[name][-last:]
+        return [sum(rate[kind] for rate in rates) / len(rates) for kind in (0, 1)]
 
 
 async def interference():
-    gaps = []
-    stream = lambda: {"prompt": tokens(32), "max_tokens": 1500, "ignore_eos": True, "stream": True}
-    prompt = lambda: {"prompt": tokens(4000), "max_tokens": 1}
-    await post({"prompt": tokens(512), "max_tokens": 8})
-    streams = [asyncio.create_task(repeat(stream, gaps)) for _ in range(8)]
-    await asyncio.sleep(3)
-    alone, before = await phase("8 streams alone", 15, gaps)
-    prompts = asyncio.create_task(repeat(prompt))
-    await asyncio.sleep(2)
-    both, during = await phase("8 streams and prompts of 4000 tokens", 40, gaps)
-    for task in streams:
-        task.cancel()
-    await asyncio.sleep(3)
-    only, _ = await phase("prompts of 4000 tokens alone", 15, gaps)
-    prompts.cancel()
-    print(f"P99 between tokens: {percentile(during, 0.99) / percentile(before, 0.99):.2f} times; computed, weighted by cost: "
-          f"{100 * (both[0] / only[0] + both[1] / alone[1]):.0f} % (prefill {100 * both[0] / only[0]:.0f} %, "
-          f"decode {100 * both[1] / alone[1]:.0f} %)")
+    phases, shares, ratios = Phases(), [], []
+    stream = lambda: {"prompt": tokens(32), "max_tokens": 1900, "ignore_eos": True, "stream": True}
+
+    async def prompts(count):
+        # Whole ones: the later tokens of each take longer than the first.
+        for _ in range(count):
+            await post({"prompt": tokens(4000), "max_tokens": 1})
+
+    await prompts(1)
+    for number in range(ROUNDS):
+        phases.moments = {}
+        streams = [asyncio.create_task(repeat(stream, phases.gaps)) for _ in range(8)]
+        await asyncio.sleep(2)
+        await phases.run("alone", asyncio.sleep(4))
+        await phases.run("both", prompts(2))
+        await phases.run("alone", asyncio.sleep(4))
+        await stop(streams)
+        await phases.run("only", prompts(2))
+        alone, both, only = phases.mean("alone", 2), phases.mean("both", 1), phases.mean("only", 1)
+        waits = {name: percentile(gaps, 0.99) * 1000 for name, gaps in phases.moments.items() if gaps}
+        ratios.append(waits["both"] / waits["alone"])
+        shares.append(both[0] / only[0] + both[1] / alone[1])
+        print(f"round {number + 1}: 8 streams alone {alone[1]:.0f} tokens/s, P99 between tokens {waits['alone']:.1f} ms; with prompts "
+              f"{both[1]:.0f} and {both[0]:.0f} of the prompts, P99 {waits['both']:.1f} ms; prompts alone {only[0]:.0f}: "
+              f"{ratios[-1]:.2f} times, {100 * shares[-1]:.0f} % of the work", flush=True)
+    print(f"medians: P99 between tokens {percentile(ratios, 0.5):.2f} times; computed, weighted by cost, "
+          f"{100 * percentile(shares, 0.5):.0f} %")
 
 
 async def overload(server):
@@ -161,22 +211,21 @@ async def overload(server):
     before, started = metrics()[done], time.monotonic()
     await asyncio.sleep(20)
     peak = (metrics()[done] - before) / (time.monotonic() - started)
-    for task in closed:
-        task.cancel()
-    await asyncio.sleep(1)
+    await stop(closed)
     print(f"always enough to do: {peak:.1f} requests/s, {server.resident():.0f} MiB", flush=True)
-    results, tasks, memory, waiting = [], [], [], []
+    results, tasks, memory, waiting, sender = [], [], [], [], Sender()
+    requests = [sender.request(body()) for _ in range(int((run_in + 61) * peak * 10))]
 
     async def one():
         try:
-            results.append(await post(body()))
-        except (OSError, asyncio.TimeoutError, ValueError, IndexError) as error:
+            results.append(await sender.send(requests.pop()))
+        except (OSError, EOFError, ValueError, IndexError) as error:
             results.append((repr(error), 0))
 
     begun, before, started, second = time.monotonic(), 0, None, 0
     while (now := time.monotonic()) < begun + run_in + 60:
         if started is None and now >= begun + run_in:
-            before, started = metrics()[done], now
+            before, started, own = metrics()[done], now, time.process_time()
         while len(tasks) < (now - begun) * peak * 10:
             tasks.append(asyncio.create_task(one()))
         if now - begun > second:
@@ -185,11 +234,13 @@ async def overload(server):
             waiting.append(values["vllm_waiting_requests"])
             memory.append(server.resident())
         await asyncio.sleep(0.002)
-    goodput = (metrics()[done] - before) / (time.monotonic() - started)
+    seconds = time.monotonic() - started
+    goodput, own = (metrics()[done] - before) / seconds, (time.process_time() - own) / seconds
     await asyncio.gather(*tasks)
     refused = [seconds for status, seconds in results if status == 503]
     kinds = {status: sum(1 for other, _ in results if other == status) for status, _ in results}
-    print(f"ten times that for 60 s: {goodput:.1f} requests/s, {100 * goodput / peak:.0f} % of it; answers {kinds}")
+    print(f"ten times that for 60 s: {goodput:.1f} requests/s, {100 * goodput / peak:.0f} % of it; the sender took {own:.2f} cores; "
+          f"answers {kinds}")
     print(f"refusals: median {percentile(refused, 0.5) * 1000:.1f} ms, P99 {percentile(refused, 0.99) * 1000:.1f} ms; "
           f"waiting at most {max(waiting):.0f}; memory {memory[0]:.0f} to {memory[-1]:.0f} MiB, at most {max(memory):.0f}")
 
@@ -271,9 +322,7 @@ class Tenants:
                                               self.keys["batch"])) for _ in range(4)]
         await asyncio.sleep(2)
         alone = await rates(asyncio.sleep(10))
-        for task in prompts:
-            task.cancel()
-        await asyncio.sleep(2)
+        await stop(prompts)
         done = []
         job = asyncio.create_task(self.job(self.settings.solo, done))
         await asyncio.sleep(3)

@@ -31,23 +31,25 @@ struct AttentionPlan {
         self.partialCapacity = partialCapacity
     }
 
-    /// Partial results for as many contexts as are ever cut, of up to `maximumLength` tokens each, and no more than a
-    /// cache of `cacheTokens` holds.
+    /// Partial results for as many single rows as are ever cut, of up to `maximumLength` tokens each, and no more than
+    /// a cache of `cacheTokens` holds; and for one task of several rows with all its heads.
     static func partialCount(
         _ configuration: ModelConfiguration, maximumLength: Int, cacheTokens: Int, workerCount: Int
     ) -> Int {
         let partSize = KVCacheStorage.AttentionTask.partSize, contexts = tasksPerWorker * workerCount
         let parts = (maximumLength + partSize - 1) / partSize
-        return configuration.headCount * min(contexts * parts, contexts + cacheTokens / partSize)
+        let ofRows = min(parts, 1 + cacheTokens / partSize) * KVCacheStorage.AttentionTask.maximumRows
+        return configuration.headCount * (min(contexts * parts, contexts + cacheTokens / partSize) + ofRows)
     }
 
-    /// With at least so many tasks for each worker none of them is cut.
+    /// A task that is more than one of so many equal ones for each worker is cut.
     private static let tasksPerWorker = 4
 
     /// Cuts every sequence's rows into tasks of one KV head each; of a single row with a context of several parts into
-    /// tasks of neighbouring heads, so that the cache is read in the order in which it is in memory. If tasks are few,
-    /// as when one user has a long conversation, single rows are cut further, into the parts of their contexts. The
-    /// longest come first, so that the workers finish together.
+    /// tasks of neighbouring heads, so that the cache is read in the order in which it is in memory. Tasks that are a
+    /// large part of the work, as when one user has a long conversation, or a few rows of a long prompt come beside
+    /// short streams, are cut further, into the parts of their contexts. The largest come first, so that the workers
+    /// finish together.
     mutating func make(for sequences: [ForwardBatch.Sequence]) {
         tasks.removeAll(keepingCapacity: true)
         merges.removeAll(keepingCapacity: true)
@@ -67,8 +69,8 @@ struct AttentionPlan {
                 }
             }
         }
-        if workerCount > 1, tasks.count < Self.tasksPerWorker * workerCount { cutIntoParts() }
-        tasks.sort { $0.firstPosition + $0.rowCount > $1.firstPosition + $1.rowCount }
+        if workerCount > 1 { cutIntoParts() }
+        tasks.sort { Self.work(of: $0) > Self.work(of: $1) }
         setRotaryVariants(for: sequences)
     }
 
@@ -90,11 +92,19 @@ struct AttentionPlan {
         }
     }
 
+    /// Positions that its rows see, for each of its heads.
+    private static func work(of task: KVCacheStorage.AttentionTask) -> Int {
+        let seen = Int(task.firstPosition) + Int(task.rowCount)
+        let positions = task.part == nil ? seen : min(seen, KVCacheStorage.AttentionTask.partSize)
+        return Int(task.rowCount) * task.keyValueHeads.count * positions
+    }
+
     private mutating func cutIntoParts() {
+        let share = tasks.reduce(0) { $0 + Self.work(of: $1) } / (Self.tasksPerWorker * workerCount)
         var row = 0
-        for index in tasks.indices where tasks[index].rowCount == 1 && tasks[index].partCount > 1 {
+        for index in tasks.indices where tasks[index].partCount > 1 && Self.work(of: tasks[index]) > share {
             let task = tasks[index], partCount = task.partCount
-            let results = task.keyValueHeads.count * groupSize
+            let results = Int(task.rowCount) * task.keyValueHeads.count * groupSize
             guard row + partCount * results <= partialCapacity else { return }
             var merge = task
             merge.partialRow = Int32(row)

@@ -35,7 +35,16 @@ extension Scheduler {
             guard canBeBypassed(sequence) else { break }
             round.places[tenant] += 1
         }
+        noteCeilings(in: round, in: &batch)
         note(end, in: &batch)
+    }
+
+    /// Who has all it may have waits for that, also if a step has no rows left that show it.
+    private func noteCeilings(in round: AdmissionRound, in batch: inout Batch) {
+        for tenant in tenants.indices where batch.tenantCauses[tenant] == nil {
+            guard let next = tenants[tenant].waiting.first, lacksGrant(next, in: round) else { continue }
+            batch.tenantCauses[tenant] = .tenant
+        }
     }
 
     /// Whoever waits, and has not been told why yet, does so because of `cause`.
@@ -157,12 +166,20 @@ extension Scheduler {
         let index = sequence.index
         let placeCount = 1 + sequences[index].unforkedSiblings.count
         let needed = limits.blockCount(forTokens: sequences[index].tokenCount)
-        guard fits(places: placeCount, blocks: needed, of: sequences[index].tenant, in: round) else { return .tenant }
+        guard !lacksGrant(sequence, in: round) else { return .tenant }
         guard running.count + reservedCount + placeCount <= limits.maxRunningSequences else { return .slots }
         // All of it must fit, not just the first chunk, beside what the running ones still need of their own prompts:
         // otherwise long prompts would push each other out again and again.
         let used = found.count { pool.referenceCount(of: $0) > 0 }
         return needed - used + round.promised <= pool.freeCount ? nil : .blocks
+    }
+
+    /// Whether its tenant may not have so much more that it could run.
+    private func lacksGrant(_ sequence: SequenceHandle, in round: AdmissionRound) -> Bool {
+        let index = sequence.index
+        return !fits(
+            places: 1 + sequences[index].unforkedSiblings.count,
+            blocks: limits.blockCount(forTokens: sequences[index].tokenCount), of: sequences[index].tenant, in: round)
     }
 
     /// Whether a tenant may have so much more.

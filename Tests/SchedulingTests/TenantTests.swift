@@ -114,6 +114,17 @@ struct TenantTests {
         }
     }
 
+    @Test("a tenant with all it may run waits for that also in steps that have no rows left for anybody")
+    func ceilingInFullSteps() throws {
+        var load = Load([Self.tenant(), Self.tenant { $0.maxRunningSequences = 1 }], rows: 8)
+        for _ in 0..<3 { try load.submit(1, prompt: 80) }
+        try load.step()
+        #expect(load.batch.tenantCauses == [nil, .tenant] && load.batch.waitingCause == .tenant)
+        try load.submit(0)
+        try load.step()
+        #expect(load.batch.tenantCauses == [.tokenBudget, .tenant] && load.batch.waitingCause == .tokenBudget)
+    }
+
     @Test("a tenant whose blocks are used up waits for its own, and the others do not")
     func cacheShare() throws {
         var load = Load([Self.tenant(), Self.tenant { $0.maxBlocks = 6 }], places: 10, rows: 200, blockCount: 40)
