@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 """Holds what `pagoda doctor --what-if` predicts against servers that are really set so.
 
-    tools/what-if-check.py [--model MODEL.gguf] [--seconds 90] [--load 0.4] [--rounds 1] [--seed 1] [--keep FOLDER]
+    tools/what-if-check.py [--model MODEL.gguf] [--seconds 120] [--load 0.4] [--rounds 1] [--seed 1] [--keep FOLDER]
                            [--what-if SETTING=VALUE …] [-- SERVER OPTIONS]
 
-Measures how many requests a second the server can do, then sends it a share of that (`--load`), as they come (Poisson), with
-prompts of 20 to 1,200 tokens of which some begin alike. For each setting in turn: a server as it is gets that load, the
-prediction is made from a capture of it, the server is started anew with the setting, the same requests are sent at the same
-times, and its own capture says what it measured. Differences are relative to what was measured; of several rounds, each with
-requests of its own, the medians count. Ends with 1 if one is above 15 %. A round takes ten times `--seconds` and a minute;
-nothing else should run on the machine, whose pace is told for each pair of runs.
+Measures how many requests a second the server can do, then sends a share of that (`--load`), as they come (Poisson), with prompts
+of 8 to 1,500 tokens of which some begin alike, to a server as it is and to one with each of the settings, all started side by
+side: ten seconds of the load to one after the other, then the next ten seconds, so that a machine whose pace changes changes for
+all of them alike. The predictions are made from the capture of the server as it is; each other server's own capture says what it
+measured. Differences are relative to what was measured; of several rounds, each with requests of its own, the medians count. Ends
+with 1 if one is above 15 %. A round takes `--seconds` for each server and some; nothing else should run on the machine.
 """
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import shutil
@@ -28,12 +29,13 @@ import urllib.request
 PORT = 8127
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BINARY = os.environ.get("PAGODA", f"{ROOT}/.build/release/pagoda")
-BASE = {"host": "127.0.0.1", "port": str(PORT), "max-model-len": "2048", "kv-cache-memory-bytes": "256M"}
+BASE = {"host": "127.0.0.1", "max-model-len": "2048", "kv-cache-memory-bytes": "256M"}
 SETTINGS = ["max-num-batched-tokens=256", "max-num-seqs=4", "max-decode-slowdown=0", "kv-cache-memory-bytes=48M",
             "block-size=32"]
 FIGURES = [("first_token_p99", "first token, P99", 1000, "ms"), ("token_p99", "between tokens, P99", 1000, "ms"),
            ("generated_tokens_per_second", "tokens out", 1, "/s")]
 BOUND = 0.15
+SLICE_SECONDS = 10
 PROBE_SECONDS, PROBE_CLIENTS = 12, 8
 
 
@@ -48,18 +50,14 @@ def tokens(source, count):
 
 
 def make_request(source, beginnings):
-    """A prompt and how many tokens to make of it: many short ones, some long ones."""
-    kind = source.random()
-    if kind < 0.7:
-        length = source.randrange(20, 120)
-    elif kind < 0.95:
-        length = source.randrange(120, 400)
-    else:
-        length = source.randrange(400, 1200)
-    prompt = tokens(source, length)
+    """A prompt and how many tokens to make of it. Lengths are log-normal, as those of conversations are: a mix of a few
+    classes of lengths would have percentiles that jump from one class to the next."""
+    def length(median, deviation, least, most):
+        return max(least, min(most, round(source.lognormvariate(math.log(median), deviation))))
+    prompt = tokens(source, length(90, 1, 8, 1500))
     if source.random() < 0.4:
         prompt = source.choice(beginnings) + prompt
-    return prompt, source.randrange(4, 24)
+    return prompt, length(14, 0.6, 2, 100)
 
 
 def make_load(seed, rate, seconds):
@@ -73,11 +71,17 @@ def make_load(seed, rate, seconds):
     return load
 
 
-async def ask(prompt, output, latencies):
+def slices(load, seconds):
+    """The load cut by time, each slice with moments of its own."""
+    for start in range(0, math.ceil(seconds), SLICE_SECONDS):
+        yield [(moment - start, *rest) for moment, *rest in load if start <= moment < start + SLICE_SECONDS]
+
+
+async def ask(port, prompt, output, latencies):
     """Sends a request, reads its stream; notes seconds to the first token and between tokens."""
     body = json.dumps({"prompt": prompt, "max_tokens": output, "temperature": 0, "ignore_eos": True, "stream": True}).encode()
     started = time.monotonic()
-    reader, writer = await asyncio.open_connection("127.0.0.1", PORT, limit=1 << 20)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
     try:
         writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
                      b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -97,19 +101,17 @@ async def ask(prompt, output, latencies):
         writer.close()
 
 
-async def send(load):
-    """Sends requests at their moments, whether or not earlier ones are answered; what their clients saw."""
-    latencies = {"first": [], "between": []}
+async def send(port, load, latencies):
+    """Sends requests at their moments, whether or not earlier ones are answered; notes what their clients saw."""
     started = time.monotonic()
     running = []
     for moment, prompt, output in load:
         await asyncio.sleep(max(0, started + moment - time.monotonic()))
-        running.append(asyncio.create_task(ask(prompt, output, latencies)))
+        running.append(asyncio.create_task(ask(port, prompt, output, latencies)))
     await asyncio.gather(*running)
-    return latencies
 
 
-async def probe(seed):
+async def probe(port, seed):
     """Requests a second with some clients that each always have one."""
     source = random.Random(seed)
     beginnings = [tokens(source, 48) for _ in range(4)]
@@ -119,7 +121,7 @@ async def probe(seed):
     async def client():
         nonlocal done
         while time.monotonic() < started + PROBE_SECONDS:
-            await ask(*make_request(source, beginnings), latencies)
+            await ask(port, *make_request(source, beginnings), latencies)
             done += 1
 
     await asyncio.gather(*(client() for _ in range(PROBE_CLIENTS)))
@@ -129,8 +131,10 @@ async def probe(seed):
 # The server.
 
 class Server:
-    def __init__(self, model, changes, options):
-        settings = {**BASE, **changes}
+    def __init__(self, model, changes, options, port=PORT):
+        self.port = port
+        self.latencies = {"first": [], "between": []}
+        settings = {**BASE, "port": str(port), **changes}
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen([BINARY, "serve", model, *arguments, "--enable-debug-endpoints", *options],
@@ -138,7 +142,7 @@ class Server:
         deadline = time.monotonic() + 120
         while True:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/health", timeout=5).close()
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
                 return
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
@@ -149,7 +153,7 @@ class Server:
 
     def capture(self, seconds, path):
         """Writes what the server has recorded of so many seconds, once it has nothing more to do."""
-        url = f"http://127.0.0.1:{PORT}/debug/workload?seconds={max(1, seconds):.3f}"
+        url = f"http://127.0.0.1:{self.port}/debug/workload?seconds={max(1, seconds):.3f}"
         with urllib.request.urlopen(url, timeout=60) as answer:
             data = answer.read()
         with open(path, "wb") as file:
@@ -166,16 +170,30 @@ class Server:
             self.process.wait()
 
 
-def run(server, load, path):
-    """Sends the load to a server that has been warmed with other requests, and takes the capture of it."""
-    asyncio.run(send(make_load(7, 10, 2)))
-    time.sleep(1)
-    started = time.monotonic()
-    latencies = asyncio.run(send(load))
-    # A sequence ends for its client before the step that ended it is reported.
-    time.sleep(0.2)
-    server.capture(time.monotonic() - started + 0.3, path)
-    return latencies
+def run_all(options, names, load, folder):
+    """Sends the load to a server with each of the settings, slice by slice in turn; what the clients of each saw, and
+    where its capture is."""
+    servers = {}
+    try:
+        for place, name in enumerate(names):
+            changes = dict(part.split("=", 1) for part in name.split(",")) if name else {}
+            servers[name] = Server(options.model, changes, options.server, PORT + place)
+        for server in servers.values():
+            asyncio.run(send(server.port, make_load(7, 10, 2), {"first": [], "between": []}))
+        time.sleep(1)
+        started = time.monotonic()
+        for part in slices(load, options.seconds):
+            for server in servers.values():
+                asyncio.run(send(server.port, part, server.latencies))
+        # A sequence ends for its client before the step that ended it is reported.
+        time.sleep(0.2)
+        paths = {name: f"{folder}/{name or 'base'}.json" for name in names}
+        for name, server in servers.items():
+            server.capture(time.monotonic() - started + 0.3, paths[name])
+        return {name: server.latencies for name, server in servers.items()}, paths
+    finally:
+        for server in servers.values():
+            server.stop()
 
 
 def doctor(path, scenarios=()):
@@ -200,7 +218,7 @@ def run_as(options, changes, load, path):
 
 
 def pace(before, after):
-    """How much longer equal steps of streams alone took in the second capture: the machine's part of a difference."""
+    """How much longer equal steps of streams alone took in the second capture."""
     sizes = []
     for path in (before, after):
         with open(path) as file:
@@ -215,7 +233,7 @@ def one_round(options, number, folder):
     if options.rate is None:
         server = Server(options.model, {}, options.server)
         try:
-            options.rate = options.load * asyncio.run(probe(1000 + options.seed))
+            options.rate = options.load * asyncio.run(probe(PORT, 1000 + options.seed))
         finally:
             server.stop()
     load = make_load(options.seed + number, options.rate, options.seconds)
@@ -224,20 +242,18 @@ def one_round(options, number, folder):
           f"{prompts} prompt tokens, {outputs} tokens out", flush=True)
     if len(load) < 300:
         print("  fewer than 300 requests: a P99 of them says little; give more --seconds", flush=True)
-    rows = {}
-    for name in options.what_if:
-        base, path = f"{folder}/round-{number + 1}-base.json", f"{folder}/round-{number + 1}-{name}.json"
-        latencies = run_as(options, {}, load, base)
-        found = doctor(base, [name, "replicas=2"])
-        if not rows:
-            print(f"  as it is: clients saw first tokens within {1000 * p99(latencies['first']):.0f} ms (P99), gaps of "
-                  f"{1000 * p99(latencies['between']):.0f} ms; half of {found['steps']} steps are within "
-                  f"{100 * found['step_error']:.1f} % of their model", flush=True)
-            rows["as it is"] = (found["replayed"], found["measured"])
-            rows["replicas=2"] = (found["scenarios"][1], None)
-        run_as(options, dict(part.split("=", 1) for part in name.split(",")), load, path)
-        rows[name] = (found["scenarios"][0], doctor(path)["measured"])
-        print(f"  {name}: steps of streams took {pace(base, path):.2f} times what they had taken just before", flush=True)
+    own = f"{folder}/round-{number + 1}"
+    os.makedirs(own, exist_ok=True)
+    latencies, paths = run_all(options, ["", *options.what_if], load, own)
+    found = doctor(paths[""], [*options.what_if, "replicas=2"])
+    print(f"  as it is: clients saw first tokens within {1000 * p99(latencies['']['first']):.0f} ms (P99), gaps of "
+          f"{1000 * p99(latencies['']['between']):.0f} ms; half of {found['steps']} steps are within "
+          f"{100 * found['step_error']:.1f} % of their model", flush=True)
+    rows = {"as it is": (found["replayed"], found["measured"])}
+    for name, scenario in zip(options.what_if, found["scenarios"]):
+        rows[name] = (scenario, doctor(paths[name])["measured"])
+        print(f"  {name}: steps of streams took {pace(paths[''], paths[name]):.2f} times what the first server's took", flush=True)
+    rows["replicas=2"] = (found["scenarios"][-1], None)
     return rows
 
 
@@ -269,7 +285,7 @@ def report(rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=os.path.expanduser("~/.cache/pagoda/models/SmolLM2-135M-Instruct-Q4_0.gguf"))
-    parser.add_argument("--seconds", type=float, default=90)
+    parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--load", type=float, default=0.4, help="share of what the server can do")
     parser.add_argument("--rate", type=float, help="requests a second, instead of a share of what was measured")
     parser.add_argument("--rounds", type=int, default=1)

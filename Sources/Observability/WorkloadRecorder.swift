@@ -53,7 +53,7 @@ public final class WorkloadRecorder: EngineObserver {
     // MARK: - Reading
 
     /// The requests that came in the last `seconds` and have ended, as far back as they are all known, and steps of all
-    /// times. Nil as long as there are no settings.
+    /// times, in their order. Nil as long as there are no settings.
     public func workload(lastSeconds seconds: Double, now: Instant = .now()) -> Workload? {
         // A copy that shares its memory; the lock is not held while a document is made of it.
         let state = state.withLock { $0 }
@@ -70,10 +70,11 @@ public final class WorkloadRecorder: EngineObserver {
         workload.duration = max(workload.duration, workload.requests.last?.arrival ?? 0)
         workload.preemptionCount = ended.reduce(0) { $0 + $1.preemptionCount }
         workload.unfinishedCount = state.unfinishedCount
-        workload.steps = state.steps.flatMap { $0?.oldestFirst ?? [] }.map { step in
-            var step = step
-            step.seconds = step.seconds.rounded(toParts: 1e7)
-            return step
+        let steps = state.steps.flatMap { $0?.oldestFirst ?? [] }.sorted { $0.ended < $1.ended }
+        workload.steps = steps.map { step in
+            var sample = step.sample
+            sample.seconds = sample.seconds.rounded(toParts: 1e7)
+            return sample
         }
         workload.interTokenLatencies = state.tokenLatencies.oldestFirst.filter { $0.moment >= start }
             .map { $0.seconds.rounded(toParts: 1e6) }
@@ -84,6 +85,11 @@ public final class WorkloadRecorder: EngineObserver {
 private struct TokenLatency: Sendable {
     var moment: Instant
     var seconds: Double
+}
+
+private struct TimedStep: Sendable {
+    var ended: Instant
+    var sample: StepSample
 }
 
 /// A request of which all samples have ended.
@@ -140,7 +146,7 @@ private struct State: Sendable {
     /// Requests of which some samples have ended.
     var open: [RequestID: EndedRequest] = [:]
     /// By size, see `sizeIndex`; nil as long as there was none.
-    var steps: [RecentList<StepSample>?] = Array(repeating: nil, count: 2 * Self.sizeCount)
+    var steps: [RecentList<TimedStep>?] = Array(repeating: nil, count: 2 * Self.sizeCount)
     var tokenLatencies: RecentList<TokenLatency>
     /// All requests that have arrived since then and have ended are here.
     var completeFrom: Instant
@@ -165,7 +171,7 @@ private struct State: Sendable {
             seconds: step.scheduleSeconds + step.forwardSeconds + step.sampleSeconds + step.publishSeconds)
         let index = Self.sizeIndex(of: sample)
         if steps[index] == nil { steps[index] = RecentList(capacity: capacity) }
-        steps[index]?.append(sample)
+        steps[index]?.append(TimedStep(ended: step.endedAt, sample: sample))
     }
 
     /// Steps of a kind that is rare stay, however many others there are: a server that mostly decodes a few sequences

@@ -100,15 +100,9 @@ public struct Scheduler: ~Copyable, Sendable {
     }
 
     /// Plans a step: running sequences first, then waiting ones, within one budget of rows.
-    ///
-    /// - Parameter prefillRows: Rows, at least 1, that those who catch up may have together, so that the others' tokens
-    ///   don't wait too long for them; nil: as many as the step has left.
-    public mutating func schedule(at now: Instant, prefillRows: Int? = nil, into batch: inout Batch) {
-        schedule(at: now, allowing: PrefillAllowance(rows: prefillRows), into: &batch)
-    }
-
-    /// The same, with rows for those who catch up that depend on whether they give way to others.
-    public mutating func schedule(at now: Instant, allowing allowance: PrefillAllowance, into batch: inout Batch) {
+    public mutating func schedule(
+        at now: Instant, allowing allowance: PrefillAllowance = PrefillAllowance(), into batch: inout Batch
+    ) {
         batch.removeAll(tenantCount: tenants.count)
         prefillRowLimits = PrefillRowLimits(allowance)
         if limits.policy == .priority { displace(at: now, into: &batch) }

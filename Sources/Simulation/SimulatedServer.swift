@@ -38,7 +38,7 @@ final class SimulatedServer {
     private let plan: ReplayPlan
     private var scheduler: Scheduler
     private var pacer: PrefillPacer
-    private var random: SplitMix64
+    private var walk: SpreadWalk
     /// By handle index.
     private var members: [Member?] = []
     private var progress: [Int: Progress] = [:]
@@ -58,7 +58,7 @@ final class SimulatedServer {
         self.plan = plan
         scheduler = Scheduler(limits: plan.limits)
         pacer = PrefillPacer(slowdown: plan.maxDecodeSlowdown)
-        random = SplitMix64(seed: plan.seed &+ UInt64(number) &* 0x9E37_79B9_7F4A_7C15)
+        walk = SpreadWalk(seed: plan.seed &+ UInt64(number) &* 0x9E37_79B9_7F4A_7C15)
     }
 
     // MARK: - Time
@@ -183,7 +183,7 @@ final class SimulatedServer {
                 step.prefillRowCount += entry.count
             }
         }
-        step.seconds = plan.costs.seconds(of: step, using: &random)
+        step.seconds = plan.costs.seconds(of: step, along: &walk)
         return step
     }
 

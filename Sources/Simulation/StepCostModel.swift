@@ -6,7 +6,7 @@ public import Workload
 ///
 /// A sum of non-negative costs of the step's features (`StepBasis`), which minimises the relative error, robustly
 /// (`StepFit`): most of a machine's outliers are steps during which it did something else as well. What those add is
-/// kept as a distribution (`StepSpread`), from which a replay draws.
+/// kept (`StepSpread`), for a replay to draw from.
 public struct StepCostModel: Sendable, Equatable {
     /// Fewer say too little.
     static let leastSteps = 32
@@ -70,7 +70,7 @@ public struct StepCostModel: Sendable, Equatable {
     }
 
     /// What such a step takes this time.
-    func seconds(of step: StepSample, using random: inout SplitMix64) -> Double {
-        seconds(of: step) * spread.ratio(hasPrompts: step.prefillRowCount > 0, using: &random)
+    func seconds(of step: StepSample, along walk: inout SpreadWalk) -> Double {
+        seconds(of: step) * spread.ratio(hasPrompts: step.prefillRowCount > 0, along: &walk)
     }
 }

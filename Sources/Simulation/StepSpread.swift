@@ -2,63 +2,97 @@
 
 internal import Workload
 
-/// Ratios of measured to predicted seconds, of steps that only decode and of those with prompts: what a machine does
-/// beside, and what a step's sizes don't say.
+/// Ratios of measured to predicted seconds, in the order of the steps: what a machine does beside, and what a step's
+/// sizes don't say.
 ///
-/// Their mean is what makes the sum of all predictions that of all measured seconds.
+/// Neighbours are alike (a machine is slow for a while), and what is slow together delays whoever waits then. So a
+/// replay takes runs of them as they were, from places drawn at random: the stationary bootstrap (Politis and Romano,
+/// 1994). Steps with prompts and those that only decode each have their own ratios. The mean of either is what makes
+/// the sum of all predictions that of all measured seconds.
 struct StepSpread: Sendable, Equatable {
-    /// Each as likely as the others, ascending; never empty.
-    private var decode: [Double]
-    private var prefill: [Double]
+    private var ratios: [Double]
+    /// For steps that only decode, and for those with prompts: at each place, the next one of that kind, or itself.
+    private var following: [[Int]]
 
     /// Further off, a step was interrupted by what has nothing to do with it.
     private static let largestRatio = 20.0
-    private static let pointCount = 512
     /// Fewer of a kind are taken together with the other's.
     private static let leastCount = 32
+    /// Steps of a run, in the mean.
+    fileprivate static let meanRun = 64.0
 
     /// Every step takes what is predicted.
-    static let none = StepSpread(decode: [1], prefill: [1])
+    static let none = StepSpread(ratios: [1], following: [[0], [0]])
 
-    private init(decode: [Double], prefill: [Double]) {
-        self.decode = decode
-        self.prefill = prefill
+    private init(ratios: [Double], following: [[Int]]) {
+        self.ratios = ratios
+        self.following = following
     }
 
     /// - Parameters:
     ///   - steps: With measured seconds above 0.
     ///   - predicted: Seconds of each, above 0.
     init(_ steps: [StepSample], predicted: [Double]) {
-        let all = steps.indices
-        let prompts = all.filter { steps[$0].prefillRowCount > 0 }
-        let others = all.filter { steps[$0].prefillRowCount <= 0 }
-        func points(_ own: [Int]) -> [Double] {
-            Self.points(own.count >= Self.leastCount ? own : Array(all), of: steps, predicted: predicted)
+        guard !steps.isEmpty else {
+            self = .none
+            return
         }
-        self.init(decode: points(others), prefill: points(prompts))
+        ratios = zip(steps, predicted).map { min(Self.largestRatio, $0.seconds / $1) }
+        following = []
+        let kinds = [false, true].map { hasPrompts in
+            steps.indices.filter { (steps[$0].prefillRowCount > 0) == hasPrompts }
+        }
+        let areApart = kinds.allSatisfy { $0.count >= Self.leastCount }
+        for kind in areApart ? kinds : [Array(steps.indices)] { balance(kind, predicted: predicted) }
+        following = kinds.map { Self.following(areApart ? $0 : Array(steps.indices), of: steps.count) }
     }
 
-    private static func points(_ members: [Int], of steps: [StepSample], predicted: [Double]) -> [Double] {
-        var measuredSum = 0.0, predictedSum = 0.0
-        var ratios: [Double] = []
-        for index in members {
-            let ratio = min(largestRatio, steps[index].seconds / predicted[index])
-            ratios.append(ratio)
-            measuredSum += ratio * predicted[index]
-            predictedSum += predicted[index]
+    /// Scales the ratios of some steps, so that their mean is the ratio of all their seconds.
+    private mutating func balance(_ members: [Int], predicted: [Double]) {
+        var sum = 0.0, measured = 0.0, all = 0.0
+        for place in members {
+            sum += ratios[place]
+            measured += ratios[place] * predicted[place]
+            all += predicted[place]
         }
-        ratios.sort()
-        guard predictedSum > 0, let last = ratios.indices.last else { return [1] }
-        let count = min(pointCount, ratios.count)
-        let points = (0..<count).map { ratios[min(last, (2 * $0 + 1) * ratios.count / (2 * count))] }
-        let mean = points.reduce(0, +) / Double(count)
-        guard mean > 0 else { return [1] }
-        return points.map { $0 * measuredSum / predictedSum / mean }
+        guard sum > 0, all > 0 else { return }
+        let factor = measured / all / (sum / Double(members.count))
+        for place in members { ratios[place] *= factor }
     }
 
-    /// A ratio of a step with or without prompts.
-    func ratio(hasPrompts: Bool, using random: inout SplitMix64) -> Double {
-        let points = hasPrompts ? prefill : decode
-        return points[min(points.count - 1, Int(random.nextUniform() * Double(points.count)))]
+    private static func following(_ members: [Int], of count: Int) -> [Int] {
+        var following = [Int](repeating: members.first ?? 0, count: count)
+        var next = members.count - 1
+        for place in stride(from: count - 1, through: 0, by: -1) where next >= 0 {
+            if members[next] == place {
+                following[place] = place
+                next -= 1
+            } else if next + 1 < members.count {
+                following[place] = members[next + 1]
+            }
+        }
+        return following
+    }
+
+    /// The ratio of the next step of a replay, with or without prompts.
+    func ratio(hasPrompts: Bool, along walk: inout SpreadWalk) -> Double {
+        let place = following[hasPrompts ? 1 : 0][walk.next(of: ratios.count)]
+        walk.place = place
+        return ratios[place]
+    }
+}
+
+/// Where a replay is among the ratios.
+struct SpreadWalk: Sendable {
+    private var random: SplitMix64
+    fileprivate var place: Int?
+
+    init(seed: UInt64) {
+        random = SplitMix64(seed: seed)
+    }
+
+    fileprivate mutating func next(of count: Int) -> Int {
+        if let place, random.nextUniform() >= 1 / StepSpread.meanRun { return (place + 1) % count }
+        return min(count - 1, Int(random.nextUniform() * Double(count)))
     }
 }

@@ -9,24 +9,6 @@ import Testing
 
 @Suite("EngineMetrics")
 struct EngineMetricsTests {
-    /// A sequence that came at 1 s, was queued at 1.25, scheduled at 1.5, had tokens from 2 to 4 and ended at 4.5.
-    private func sequence(
-        _ reason: FinishReason, request: UInt64 = 1, choice: Int = 0, of sampleCount: Int = 1, generated: Int = 5
-    ) -> SequenceStatistics {
-        SequenceStatistics(
-            request: RequestID(request), choice: choice, reason: reason, promptTokenCount: 30,
-            generatedTokenCount: generated, sampleCount: sampleCount, maximumTokens: 100, preemptionCount: 2,
-            arrival: Instant(seconds: 1), queued: Instant(seconds: 1.25), scheduled: Instant(seconds: 1.5),
-            firstToken: Instant(seconds: 2), lastToken: Instant(seconds: 4), finished: Instant(seconds: 4.5))
-    }
-
-    private func step(_ change: (inout StepStatistics) -> Void) -> StepStatistics {
-        var step = StepStatistics()
-        step.blockCount = 100
-        change(&step)
-        return step
-    }
-
     // MARK: - Declarations
 
     @Test("every vllm: metric has the type, labels, help text and buckets that vLLM gives it")
@@ -96,7 +78,7 @@ struct EngineMetricsTests {
     func gauges() throws {
         let metrics = try serviceMetrics()
         metrics.engine.stepEnded(
-            step {
+            reportedStep {
                 $0.runningCount = 3
                 $0.waitingCount = 4
                 $0.usedBlockCount = 25
@@ -104,7 +86,7 @@ struct EngineMetricsTests {
                 $0.largestPrefillChunk = 64
             })
         metrics.engine.stepEnded(
-            step {
+            reportedStep {
                 $0.runningCount = 2
                 $0.waitingCount = 1
                 $0.usedBlockCount = 50
@@ -130,7 +112,7 @@ struct EngineMetricsTests {
     func promptTokenSources() throws {
         let metrics = try serviceMetrics()
         metrics.engine.stepEnded(
-            step {
+            reportedStep {
                 $0.generatedTokenCount = 2
                 $0.promptTokenCount = 100
                 $0.cachedPromptTokenCount = 64
@@ -164,7 +146,7 @@ struct EngineMetricsTests {
         costs.cacheBytesPerToken = 2
         metrics.engine.setCosts(costs)
         metrics.engine.setMachineRates(MachineRates(multiplyAddsPerSecond: 3e9, readBytesPerSecond: 2e9))
-        let busy = step {
+        let busy = reportedStep {
             $0.startedAt = Instant(seconds: 1)
             $0.endedAt = Instant(seconds: 1.25)
             $0.scheduleSeconds = 0.03125
@@ -179,7 +161,7 @@ struct EngineMetricsTests {
             $0.contextTokenCount = 40
         }
         metrics.engine.stepEnded(busy)
-        metrics.engine.stepEnded(step { $0.publishSeconds = 0.5 })
+        metrics.engine.stepEnded(reportedStep { $0.publishSeconds = 0.5 })
         let scrape = metrics.scrape
         for (name, value) in [
             ("pagoda_steps_total", 1.0), ("pagoda_step_seconds_total{phase=\"schedule\"}", 0.03125),
@@ -220,13 +202,14 @@ struct EngineMetricsTests {
         var random = SeededRandom(state: 5)
         var whole: Int64 = 0
         for request in 0..<200 {
-            var ended = sequence(FinishReason.allCases.randomElement(using: &random) ?? .stop, request: UInt64(request))
+            var ended = endedSequence(
+                FinishReason.allCases.randomElement(using: &random) ?? .stop, request: UInt64(request))
             for part in LatencyPart.allCases where part != .client {
                 ended.parts[part] = Int64.random(in: 0...5_000_000_000, using: &random)
             }
             whole += ended.parts.total
             metrics.engine.stepEnded(
-                step {
+                reportedStep {
                     $0.finished = [ended]
                     $0.firstTokens = [FirstToken(seconds: Double(ended.parts[.ownPrefill]) * 1e-9)]
                     $0.firstTokenParts[.ownPrefill] = ended.parts[.ownPrefill]
@@ -247,81 +230,14 @@ struct EngineMetricsTests {
         }
     }
 
-    @Test("tokens are counted by tenant, and whoever is not in the configuration is another")
-    func tenants() throws {
-        let metrics = try serviceMetrics { $0.tenants = ["a", "b"] }
-        for (request, tenant) in ["a", "default", "nobody", "a", "made\nup"].enumerated() {
-            var ended = sequence(.stop, request: UInt64(request))
-            ended.origin.tenant = tenant
-            metrics.engine.stepEnded(step { $0.finished = [ended] })
-            metrics.requests.requestFinished(.failed, endpoint: .completions, tenant: tenant)
-        }
-        let scrape = metrics.scrape
-        for (tenant, count) in [("a", 2.0), ("b", 0), ("default", 1), ("other", 2)] {
-            #expect(scrape["pagoda_tenant_tokens_total{kind=\"prompt\",tenant=\"\(tenant)\"}"] == 30 * count)
-            #expect(scrape["pagoda_tenant_tokens_total{kind=\"generated\",tenant=\"\(tenant)\"}"] == 5 * count)
-            #expect(scrape["pagoda_tenant_requests_total{outcome=\"failed\",tenant=\"\(tenant)\"}"] == count)
-        }
-        #expect(scrape.values.keys.count { $0.hasPrefix("pagoda_tenant_tokens_total") } == 8)
-    }
-
-    @Test("what tenants have in the engine, what is computed for them and how long they wait is shown for each")
-    func tenantLoad() throws {
-        let metrics = try serviceMetrics { $0.tenants = ["a"] }
-        for waiting in [5, 3] {
-            metrics.engine.stepEnded(
-                step { step in
-                    step.tenants = ["a", "default", "nobody", "made\nup", "other"].map { TenantStatistics(name: $0) }
-                    for place in step.tenants.indices {
-                        step.tenants[place].unansweredCount = waiting
-                        step.tenants[place].answeredCount = place
-                        step.tenants[place].computedTokenCount = 10
-                    }
-                    step.firstTokens = [
-                        FirstToken(seconds: 0.5, tenant: "a"), FirstToken(seconds: 2, tenant: "nobody"),
-                    ]
-                })
-        }
-        let scrape = metrics.scrape
-        for (tenant, waiting, answered, computed) in [
-            ("a", 3.0, 0.0, 20.0), ("default", 3, 1, 20), ("other", 9, 9, 60),
-        ] {
-            #expect(scrape["pagoda_tenant_sequences{state=\"unanswered\",tenant=\"\(tenant)\"}"] == waiting)
-            #expect(scrape["pagoda_tenant_sequences{state=\"answered\",tenant=\"\(tenant)\"}"] == answered)
-            #expect(scrape["pagoda_tenant_computed_tokens_total{tenant=\"\(tenant)\"}"] == computed)
-        }
-        let times = "pagoda_tenant_time_to_first_token_seconds"
-        #expect(scrape["\(times)_sum{tenant=\"a\"}"] == 1 && scrape["\(times)_count{tenant=\"a\"}"] == 2)
-        #expect(scrape["\(times)_sum{tenant=\"other\"}"] == 4 && scrape["\(times)_sum{tenant=\"default\"}"] == 0)
-    }
-
-    @Test("what the tenant file says is shown, and of ceilings those alone that there are")
-    func tenantSettings() throws {
-        var grant = TenantGrant("batch")
-        grant.priority = 1000
-        grant.maxSequences = 8
-        let granted = grant
-        let scrape = try serviceMetrics {
-            $0.tenants = ["batch", "chat"]
-            $0.grants = [granted]
-        }.scrape
-        for (tenant, setting, value) in [
-            ("batch", "weight", 1.0), ("batch", "priority", 1000), ("batch", "max_sequences", 8),
-            ("chat", "weight", 1), ("chat", "priority", 0), ("default", "weight", 1),
-        ] {
-            #expect(scrape["pagoda_tenant_setting{setting=\"\(setting)\",tenant=\"\(tenant)\"}"] == value)
-        }
-        #expect(scrape["pagoda_tenant_setting{setting=\"max_sequences\",tenant=\"chat\"}"] == nil)
-    }
-
     @Test("exemplars of first tokens and of whole requests lead to their traces")
     func exemplars() throws {
         let metrics = try serviceMetrics()
         let trace = try #require(TraceID(high: 0xA, low: 0xB))
-        var ended = sequence(.stop)
+        var ended = endedSequence(.stop)
         ended.origin.trace = trace
         metrics.engine.stepEnded(
-            step {
+            reportedStep {
                 $0.firstTokens = [FirstToken(seconds: 0.03, trace: trace)]
                 $0.finished = [ended]
             })
@@ -335,7 +251,7 @@ struct EngineMetricsTests {
     @Test("tokens, preemptions and latencies are counted in the step that reports them")
     func counters() throws {
         let metrics = try serviceMetrics()
-        let busy = step {
+        let busy = reportedStep {
             $0.arrivedCount = 2
             $0.promptTokenCount = 30
             $0.generatedTokenCount = 3
@@ -345,7 +261,7 @@ struct EngineMetricsTests {
         }
         metrics.engine.stepEnded(busy)
         metrics.engine.stepEnded(busy)
-        metrics.engine.stepEnded(step { $0.prefillTokenCount = 512 })
+        metrics.engine.stepEnded(reportedStep { $0.prefillTokenCount = 512 })
         let scrape = metrics.scrape
         #expect(scrape["pagoda_requests_received_total"] == 4)
         #expect(scrape.vllm("prompt_tokens_total") == 60)
@@ -362,7 +278,7 @@ struct EngineMetricsTests {
     @Test("the times of a finished sequence are taken between vLLM's moments")
     func finishedTimes() throws {
         let metrics = try serviceMetrics()
-        metrics.engine.stepEnded(step { $0.finished = [sequence(.length)] })
+        metrics.engine.stepEnded(reportedStep { $0.finished = [endedSequence(.length)] })
         let scrape = metrics.scrape
         for (name, sum) in [
             ("e2e_request_latency_seconds", 3.5), ("request_queue_time_seconds", 0.25),
@@ -380,7 +296,7 @@ struct EngineMetricsTests {
     @Test("a single token has a time per output token of 0, and it is observed")
     func singleToken() throws {
         let metrics = try serviceMetrics()
-        metrics.engine.stepEnded(step { $0.finished = [sequence(.stop, generated: 1)] })
+        metrics.engine.stepEnded(reportedStep { $0.finished = [endedSequence(.stop, generated: 1)] })
         #expect(metrics.scrape.vllm("request_time_per_output_token_seconds_bucket", "le=\"0.01\",") == 1)
     }
 
@@ -388,8 +304,8 @@ struct EngineMetricsTests {
     func reasons() throws {
         let metrics = try serviceMetrics()
         for (index, reason) in FinishReason.allCases.enumerated() {
-            let ended = (0...UInt64(index)).map { sequence(reason, request: UInt64(index) * 10 + $0) }
-            metrics.engine.stepEnded(step { $0.finished = ended })
+            let ended = (0...UInt64(index)).map { endedSequence(reason, request: UInt64(index) * 10 + $0) }
+            metrics.engine.stepEnded(reportedStep { $0.finished = ended })
         }
         let scrape = metrics.scrape
         for (index, reason) in FinishReason.allCases.enumerated() {
@@ -403,13 +319,19 @@ struct EngineMetricsTests {
     func samples() throws {
         let metrics = try serviceMetrics()
         metrics.engine.stepEnded(
-            step { $0.finished = [sequence(.stop, choice: 1, of: 3, generated: 9), sequence(.stop, choice: 0, of: 3)] })
+            reportedStep {
+                $0.finished = [
+                    endedSequence(.stop, choice: 1, of: 3, generated: 9), endedSequence(.stop, choice: 0, of: 3),
+                ]
+            })
         #expect(metrics.scrape.vllm("request_params_n_count") == 0)
         metrics.engine.stepEnded(
-            step {
-                $0.finished = [sequence(.length, choice: 2, of: 3), sequence(.abort, request: 2, choice: 0, of: 2)]
+            reportedStep {
+                $0.finished = [
+                    endedSequence(.length, choice: 2, of: 3), endedSequence(.abort, request: 2, choice: 0, of: 2),
+                ]
             })
-        metrics.engine.stepEnded(step { $0.finished = [sequence(.stop, request: 2, choice: 1, of: 2)] })
+        metrics.engine.stepEnded(reportedStep { $0.finished = [endedSequence(.stop, request: 2, choice: 1, of: 2)] })
         let scrape = metrics.scrape
         #expect(scrape.vllm("request_params_n_count") == 1)
         #expect(scrape.vllm("request_params_n_sum") == 3)
@@ -423,7 +345,7 @@ struct EngineMetricsTests {
         let metrics = try serviceMetrics(clock)
         for (second, tokenCount) in [(10.1, 5), (10.9, 7), (11.2, 100)] {
             metrics.engine.stepEnded(
-                step {
+                reportedStep {
                     $0.endedAt = Instant(seconds: second)
                     $0.generatedTokenCount = tokenCount
                 })
@@ -472,10 +394,10 @@ struct EngineMetricsTests {
             waiting += arrived - started
             running += started - ended
             let finished = (0..<ended).map { _ in
-                sequence(FinishReason.allCases.randomElement(using: &random) ?? .stop, request: random.next())
+                endedSequence(FinishReason.allCases.randomElement(using: &random) ?? .stop, request: random.next())
             }
             engine.stepEnded(
-                step {
+                reportedStep {
                     $0.arrivedCount = arrived
                     $0.runningCount = running
                     $0.waitingCount = waiting

@@ -119,10 +119,10 @@ struct Simulation: ~Copyable {
         return handles
     }
 
-    /// - Parameter prefillRows: As `Scheduler.schedule` has it.
+    /// - Parameter prefillRows: As `PrefillAllowance.rows`.
     mutating func step(prefillRows: Int? = nil) throws {
         now = now.advanced(by: .milliseconds(1))
-        scheduler.schedule(at: now, prefillRows: prefillRows, into: &batch)
+        scheduler.schedule(at: now, allowing: PrefillAllowance(rows: prefillRows), into: &batch)
         try scheduler.checkInvariants(of: batch)
         foundCount += batch.prefixHitCount
         for copy in batch.blockCopies {

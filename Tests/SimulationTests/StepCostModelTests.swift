@@ -101,6 +101,27 @@ struct StepCostModelTests {
         #expect(ReplayOutcome.percentile(50, of: outcome.interTokenLatencies) < 0.0115)
     }
 
+    @Test("a machine that is slow for a while is slow for as long in a replay, whatever the steps in between")
+    func slowWhiles() throws {
+        // 200 steps at the pace, then 200 at half of it; every fourth has a prompt.
+        let measured = (0..<4000).map { index in
+            var step = step(decodes: 1, seconds: index / 200 % 2 == 0 ? 0.01 : 0.02)
+            guard index % 4 == 0 else { return step }
+            step.prefillRowCount = 32
+            step.seconds *= 4
+            return step
+        }
+        let costs = try StepCostModel(fittedTo: measured)
+        let trace = workload(
+            settings(), [WorkloadRequest(arrival: 0, promptTokenCount: 1, generatedTokenCounts: [4001])])
+        let gaps = try Replay(trace, settings: settings(), costs: costs, seed: 3).run().interTokenLatencies
+        let isSlow = gaps.map { $0 > 0.015 }
+        #expect((0.35...0.65).contains(Double(isSlow.count { $0 }) / Double(gaps.count)))
+        // Independent draws would change at every other step.
+        let changes = zip(isSlow, isSlow.dropFirst()).count { $0 != $1 }
+        #expect((10...160).contains(changes), "\(changes)")
+    }
+
     @Test("too few steps, or steps that no machine has, are refused by name")
     func refusals() throws {
         let few = Self.measured(Self.steps(31))
