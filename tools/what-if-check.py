@@ -182,9 +182,11 @@ def run_all(options, names, load, folder):
             asyncio.run(send(server.port, make_load(7, 10, 2), {"first": [], "between": []}))
         time.sleep(1)
         started = time.monotonic()
+        turns = list(servers.values())
         for part in slices(load, options.seconds):
-            for server in servers.values():
+            for server in turns:
                 asyncio.run(send(server.port, part, server.latencies))
+            turns.append(turns.pop(0))
         # A sequence ends for its client before the step that ended it is reported.
         time.sleep(0.2)
         paths = {name: f"{folder}/{name or 'base'}.json" for name in names}

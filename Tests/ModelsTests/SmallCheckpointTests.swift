@@ -1,3 +1,4 @@
+import Foundation
 import JSON
 import Kernels
 import ModelFiles
@@ -24,6 +25,37 @@ struct SmallCheckpointTests {
         for (position, row) in rows.enumerated() {
             let exact = Array(expected[position * vocabulary..<(position + 1) * vocabulary])
             #expect(relativeDistance(row, exact) < 1e-4, "position \(position)")
+        }
+    }
+
+    @Test(
+        "rows of a long prompt beside short streams have the same bits however many workers share them",
+        arguments: ["llama", "mistral-window"])
+    func sharedAttention(name: String) throws {
+        var copy = try EditableCheckpoint(URL(filePath: Golden.checkpoint(name)))
+        try copy.replace("\"max_position_embeddings\": 128", by: "\"max_position_embeddings\": 1024")
+        try copy.withFolder { folder in
+            let checkpoint = try ModelCheckpoint.open(path: folder)
+            let prompt = (0..<540).map { TokenID(($0 * 7 + 3) % 61) }
+            func rows(workers: Int) throws -> [[Float]] {
+                let runner = try PlainRunner(checkpoint, sequences: 5, length: 600) {
+                    $0.threadCount = workers
+                    $0.cacheType = .float16
+                }
+                let streams = (1..<5).map { sequence in
+                    PlainRunner.Piece(sequence: sequence, start: 0, tokens: Array(prompt[..<(sequence + 3)]), wanted: 1)
+                }
+                _ = try runner.run(streams)
+                _ = try runner.prefill(Array(prompt[..<500]), sequence: 0, wanted: 1)
+                let next = streams.map { stream in
+                    PlainRunner.Piece(sequence: stream.sequence, start: stream.tokens.count, tokens: [5], wanted: 1)
+                }
+                return try runner.run(
+                    next + [PlainRunner.Piece(sequence: 0, start: 500, tokens: Array(prompt[500...]), wanted: 40)])
+            }
+            let alone = try rows(workers: 1)
+            #expect(alone.count == 44)
+            for workers in [2, 3, 8] { #expect(try rows(workers: workers) == alone, "\(workers) workers") }
         }
     }
 
