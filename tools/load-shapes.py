@@ -6,7 +6,7 @@
     tools/load-shapes.py tenants [MODEL.gguf] [OPTIONS] [-- SERVER OPTIONS]
 
 `interference`: eight streams alone, with prompts of 4,000 tokens that come one after another, alone again (contexts grow: the mean
-of before and after counts), then the prompts alone; in rounds. Tokens are weighted by what they cost alone: 100 % would be as much
+of before and after counts), then the prompts alone; `ROUNDS` times (5). Tokens are weighted by what they cost alone: 100 % would be as much
 work as without the other kind.
 `overload`: what the server, with 72 requests allowed in it, does of 128 tokens in and 32 out when it always has enough to do,
 then a minute of ten times that. The sender shares the machine, and is told from it by its CPU time.
