@@ -6,8 +6,8 @@
     tools/load-shapes.py tenants [MODEL.gguf] [OPTIONS] [-- SERVER OPTIONS]
 
 `interference`: eight streams alone, with prompts of 4,000 tokens that come one after another, alone again (contexts grow: the mean
-of before and after counts), then the prompts alone; `ROUNDS` times (5). Tokens are weighted by what they cost alone: 100 % would be as much
-work as without the other kind.
+of before and after counts), then the prompts alone; `ROUNDS` times (5). Tokens are weighted by what they cost alone: 100 % would be
+as much work as without the other kind.
 `overload`: what the server, with 72 requests allowed in it, does of 128 tokens in and 32 out when it always has enough to do,
 then a minute of ten times that. The sender shares the machine, and is told from it by its CPU time.
 `tenants`: a batch job of --batch requests (500; --batch-in 256 tokens in, --batch-out 200 out), all at once, and a chat that
@@ -63,6 +63,12 @@ def percentile(values, share):
     return values[min(len(values) - 1, int(len(values) * share))]
 
 
+def request_of(body, headers=b""):
+    data = json.dumps(body).encode()
+    return (b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%s"
+            b"Content-Length: %d\r\n\r\n" % (headers, len(data)) + data)
+
+
 async def post(body, gaps=None, timeout=120, key=None, firsts=None):
     """Sends a request; its status and its seconds. With `gaps`: notes (moment, seconds since the token before), with
     `firsts` the seconds to the first token of a stream."""
@@ -70,10 +76,8 @@ async def post(body, gaps=None, timeout=120, key=None, firsts=None):
     async with asyncio.timeout(timeout):
         reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
         try:
-            data = json.dumps(body).encode()
             access = b"Authorization: Bearer %s\r\n" % key.encode() if key else b""
-            writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n"
-                         b"%sContent-Length: %d\r\n\r\n" % (access, len(data)) + data)
+            writer.write(request_of(body, b"Connection: close\r\n" + access))
             status = int((await reader.readline()).split()[1])
             last = None
             while line := await reader.readline():
@@ -95,12 +99,6 @@ class Sender:
 
     def __init__(self):
         self.idle = []
-
-    @staticmethod
-    def request(body):
-        data = json.dumps(body).encode()
-        return (b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-                b"Content-Length: %d\r\n\r\n" % len(data) + data)
 
     async def send(self, request):
         """Its status and its seconds."""
@@ -166,13 +164,13 @@ class Phases:
         self.rates.setdefault(name, []).append([(b - a) / (ended - started) for a, b in zip(before, after)])
         self.moments.setdefault(name, []).extend(gap for moment, gap in self.gaps if started < moment < ended)
 
-    def mean(self, name, last):
-        rates = self.rates[name][-last:]
+    def mean(self, name):
+        rates = self.rates[name]
         return [sum(rate[kind] for rate in rates) / len(rates) for kind in (0, 1)]
 
 
 async def interference():
-    phases, shares, ratios = Phases(), [], []
+    shares, ratios = [], []
     stream = lambda: {"prompt": tokens(32), "max_tokens": 1900, "ignore_eos": True, "stream": True}
 
     async def prompts(count):
@@ -182,7 +180,7 @@ async def interference():
 
     await prompts(1)
     for number in range(ROUNDS):
-        phases.moments = {}
+        phases = Phases()
         streams = [asyncio.create_task(repeat(stream, phases.gaps)) for _ in range(8)]
         await asyncio.sleep(2)
         await phases.run("alone", asyncio.sleep(4))
@@ -190,7 +188,7 @@ async def interference():
         await phases.run("alone", asyncio.sleep(4))
         await stop(streams)
         await phases.run("only", prompts(2))
-        alone, both, only = phases.mean("alone", 2), phases.mean("both", 1), phases.mean("only", 1)
+        alone, both, only = phases.mean("alone"), phases.mean("both"), phases.mean("only")
         waits = {name: percentile(gaps, 0.99) * 1000 for name, gaps in phases.moments.items() if gaps}
         ratios.append(waits["both"] / waits["alone"])
         shares.append(both[0] / only[0] + both[1] / alone[1])
@@ -214,7 +212,7 @@ async def overload(server):
     await stop(closed)
     print(f"always enough to do: {peak:.1f} requests/s, {server.resident():.0f} MiB", flush=True)
     results, tasks, memory, waiting, sender = [], [], [], [], Sender()
-    requests = [sender.request(body()) for _ in range(int((run_in + 61) * peak * 10))]
+    requests = [request_of(body()) for _ in range(int((run_in + 61) * peak * 10))]
 
     async def one():
         try:

@@ -7,9 +7,9 @@
 Measures how many requests a second the server can do, then sends a share of that (`--load`), as they come (Poisson), with prompts
 of 8 to 1,500 tokens of which some begin alike, to a server as it is and to one with each of the settings, all started side by
 side: ten seconds of the load to one after the other, then the next ten seconds with another one first, so that a machine whose
-pace changes changes for all of them alike. The predictions are made from the capture of the server as it is; each other server's own capture says what it
-measured. Differences are relative to what was measured; of several rounds, each with requests of its own, the medians count. Ends
-with 1 if one is above 15 %. A round takes `--seconds` for each server and some; nothing else should run on the machine.
+pace changes changes for all of them alike. The predictions are made from the capture of the server as it is; each other server's
+own capture says what it measured. Differences are relative to what was measured; of several rounds, each with requests of its own,
+the medians count. Ends with 1 if one is above 15 %. A round takes `--seconds` for each server and some; nothing else should run on the machine.
 """
 import argparse
 import asyncio

@@ -165,9 +165,8 @@ final class HTTPExchange: Sendable {
 
     func end(with bytes: ByteBuffer) async throws {
         var rest = bytes
-        while rest.readableBytes > Self.largestWrite, let piece = rest.readSlice(length: Self.largestWrite) {
-            try await send(.bytes(piece))
-        }
+        let early = max(0, rest.readableBytes - Self.largestWrite)
+        if let first = rest.readSlice(length: early) { try await write(first) }
         try await send(.end(rest))
     }
 

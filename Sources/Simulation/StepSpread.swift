@@ -61,15 +61,12 @@ struct StepSpread: Sendable, Equatable {
     }
 
     private static func following(_ members: [Int], of count: Int) -> [Int] {
-        var following = [Int](repeating: members.first ?? 0, count: count)
-        var next = members.count - 1
-        for place in stride(from: count - 1, through: 0, by: -1) where next >= 0 {
-            if members[next] == place {
-                following[place] = place
-                next -= 1
-            } else if next + 1 < members.count {
-                following[place] = members[next + 1]
-            }
+        var following = [Int](repeating: 0, count: count)
+        // Behind the last one comes the first again.
+        var next = members.first ?? 0, rest = members
+        for place in following.indices.reversed() {
+            if rest.last == place { next = rest.removeLast() }
+            following[place] = next
         }
         return following
     }
