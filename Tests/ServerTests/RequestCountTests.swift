@@ -104,10 +104,10 @@ struct RequestCountTests {
             options.maxModelLength = 4_000
         } _: { test in
             try await test.connect { connection in
-                // Some twenty megabytes: more than the system's buffers hold.
+                // Several times what the system's buffers hold.
                 try await connection.post(
                     "/v1/completions",
-                    #"{"prompt":"a","max_tokens":3900,"ignore_eos":true,"stream":true,"logprobs":20,"n":4}"#)
+                    #"{"prompt":["a","b","c"],"max_tokens":3900,"ignore_eos":true,"stream":true,"logprobs":20,"n":4}"#)
                 try await eventually { test.metrics.engine.snapshot().runningCount > 0 }
                 try await test.waitUntilIdle()
                 // The writer fills the buffers, and waits.
