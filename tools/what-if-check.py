@@ -210,15 +210,6 @@ def p99(values):
 
 # The comparison.
 
-def run_as(options, changes, load, path):
-    """A run of a server with these changes, whose capture goes to `path`; what clients saw."""
-    server = Server(options.model, changes, options.server)
-    try:
-        return run(server, load, path)
-    finally:
-        server.stop()
-
-
 def pace(before, after):
     """How much longer equal steps of streams alone took in the second capture."""
     sizes = []

@@ -2,6 +2,7 @@
 
 public import JSON
 import LoadTesting
+internal import Primitives
 public import Simulation
 
 /// One trace under several arrangements.
@@ -35,8 +36,8 @@ public struct ReplayReport: Sendable {
                 return [
                     row.arrangement.rawValue, Self.text(outcome.outputTokensPerSecond, 1),
                     Self.text(ratio(of: row.arrangement), 2),
-                    Self.text(ReplayOutcome.percentile(50, of: outcome.firstTokenLatencies), 2),
-                    Self.text(ReplayOutcome.percentile(99, of: outcome.firstTokenLatencies), 2),
+                    Self.text(outcome.firstTokenLatencies.percentile(50) ?? 0, 2),
+                    Self.text(outcome.firstTokenLatencies.percentile(99) ?? 0, 2),
                     Self.text(outcome.meanRunning, 1), Self.text(outcome.cacheUtilization * 100, 1) + " %",
                     "\(outcome.preemptionCount)",
                 ]
@@ -64,10 +65,10 @@ public struct ReplayReport: Sendable {
                     "arrangement": .string(row.arrangement.rawValue),
                     "output_tokens_per_second": .number(outcome.outputTokensPerSecond),
                     "ratio": .number(ratio(of: row.arrangement)),
-                    "ttft_p50": .number(ReplayOutcome.percentile(50, of: outcome.firstTokenLatencies)),
-                    "ttft_p99": .number(ReplayOutcome.percentile(99, of: outcome.firstTokenLatencies)),
-                    "itl_p50": .number(ReplayOutcome.percentile(50, of: outcome.interTokenLatencies)),
-                    "itl_p99": .number(ReplayOutcome.percentile(99, of: outcome.interTokenLatencies)),
+                    "ttft_p50": .number(outcome.firstTokenLatencies.percentile(50) ?? 0),
+                    "ttft_p99": .number(outcome.firstTokenLatencies.percentile(99) ?? 0),
+                    "itl_p50": .number(outcome.interTokenLatencies.percentile(50) ?? 0),
+                    "itl_p99": .number(outcome.interTokenLatencies.percentile(99) ?? 0),
                     "mean_sequences": .number(outcome.meanRunning),
                     "kv_utilization": .number(outcome.cacheUtilization),
                     "makespan": .number(outcome.makespan),

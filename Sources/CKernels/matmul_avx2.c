@@ -62,6 +62,19 @@ PG_INLINE bytes load_bytes(const void *at) {
                   [magnitude1] "x"((MAGNITUDES)[1]), [ones] "x"(ONES), [four] "m"(FOUR)); \
     } while (0)
 
+/// Weights of 16 bits and fine codes, two columns of all rows: adds to sums of 32 bits.
+#define MULTIPLY_ADD16(ROWS, TWO, SUMS) \
+    do { \
+        bytes product_, two_; \
+        __asm__ volatile("vpbroadcastd %[two], %[t]\n\t" \
+                "vpmaddwd %[t], %[row0], %[p]\n\t" \
+                "vpmaddwd %[t], %[row1], %[t]\n\t" \
+                "vpaddd %[p], %[sums0], %[sums0]\n\t" \
+                "vpaddd %[t], %[sums1], %[sums1]" \
+                : [sums0] "+x"((SUMS)[0]), [sums1] "+x"((SUMS)[1]), [p] "=&x"(product_), [t] "=&x"(two_) \
+                : [row0] "x"((ROWS)[0]), [row1] "x"((ROWS)[1]), [two] "m"(TWO)); \
+    } while (0)
+
 /// Columns 4v…4v+3 of a token's codes.
 PG_INLINE const int32_t *four_codes(const struct pg_activation_group *group, int32_t token, int v) {
     return (const int32_t *)(const void *)(group->tokens[token].codes + v * 4);
@@ -129,19 +142,53 @@ PG_INLINE void products8(
     }
 }
 
+/// Columns 4v and 4v+2 of a token's fine codes, or 4v+1 and 4v+3.
+PG_INLINE const int32_t *two_codes(const struct pg_fine_group *fine, int32_t token, int v, int is_odd) {
+    return (const int32_t *)(const void *)(fine->tokens[token].pairs + v * 4 + is_odd * 2);
+}
+
+/// Fine codes: vectors [first, last) of a group. Weights are unsigned, 8-bit ones with 128 added, so that two
+/// instructions widen them; what that adds to a sum is in where it starts.
+PG_INLINE void products_fine(
+    int32_t form, int half, const uint8_t *codes, int first, int last, const struct pg_activation_group *group,
+    const struct pg_fine_group *fine, int32_t token, int count, ivec (*integers)[2]
+) {
+#pragma unroll
+    for (int i = 0; i < count; i++)
+        integers[i][0] = integers[i][1] = broadcast_start(start_of(form, half, 1, &group->tokens[token + i]));
+#pragma unroll
+    for (int v = first; v < last; v++) {
+        bytes even[2], odd[2];
+        for (int r = 0; r < 2; r++) {
+            const bytes row = bits_of(form) < 8
+                ? unpack_codes(form, codes, v, r)
+                : _mm256_xor_si256(load_bytes(codes + v * 64 + r * 32), _mm256_set1_epi8(-128));
+            even[r] = _mm256_and_si256(row, _mm256_set1_epi16(0xff));
+            odd[r] = _mm256_srli_epi16(row, 8);
+        }
+#pragma unroll
+        for (int i = 0; i < count; i++) {
+            MULTIPLY_ADD16(even, *two_codes(fine, token + i, v, 0), integers[i]);
+            MULTIPLY_ADD16(odd, *two_codes(fine, token + i, v, 1), integers[i]);
+        }
+    }
+}
+
 /// `count` tokens (a constant where this is called) against a panel's rows.
 PG_INLINE void integer_tile(TILE_PARAMETERS) {
     const int halves = halves_of(form);
 #pragma unroll
     for (int i = 0; i < count; i++)
         sums[i][0] = sums[i][1] = broadcast(0);
-    for (int32_t g = 0; g < group_count; g++, group++, codes += code_bytes_of(form)) {
+    for (int32_t g = 0; g < group_count; g++, group++, fine += is_fine, codes += code_bytes_of(form)) {
         read_ahead(&ahead);
 #pragma unroll
         for (int half = 0; half < halves; half++, scales += 2 * PG_PANEL_ROWS, minima += 2 * PG_PANEL_ROWS) {
             ivec integers[4][2];
             const int first = half * 4, last = halves == 2 ? half * 4 + 4 : 8;
-            if (bits_of(form) < 8)
+            if (is_fine)
+                products_fine(form, half, codes, first, last, group, fine, token, count, integers);
+            else if (bits_of(form) < 8)
                 products_narrow(form, half, codes, first, last, group, token, count, integers);
             else
                 products8(codes, first, last, group, token, count, integers);

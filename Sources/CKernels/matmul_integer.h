@@ -1,4 +1,4 @@
-// Products of integer weights with 8-bit activations, for one instruction set.
+// Products of integer weights with activations of 8 or 11 bits, for one instruction set.
 //
 // The including file chooses how many rows a vector holds (PG_LANES of 32 bits: ivec, fvec), and defines
 //   PG_TILES                        the token counts a tile may have, largest first, ending in 1: X(16) X(8) …
@@ -7,8 +7,8 @@
 //   load_vector(address) → ivec
 // and either
 //   PG_CODE_FLIP                    what 8-bit codes are xored with, each byte
-//   products(start, half, vectors, quantized) → ivec, on top of `start` the sums of a group's products (half 2), or of
-//                                   one half's (0, 1)
+//   products(start, half, vectors, codes) → ivec, on top of `start` the sums of a group's products with a token's 32
+//                                   codes (half 2), or of one half's (0, 1)
 // or PG_STRIP_VECTORS, how many vectors of rows it takes at once, and after this file an integer_tile of its own.
 //
 // What follows is the same for all of them: the sum of a row takes its groups in turn, with the same multiply-adds in
@@ -68,9 +68,9 @@ PG_INLINE fvec add_scaled(
 }
 
 #define TILE_PARAMETERS \
-    int32_t form, const uint8_t *codes, const uint8_t *scales, const uint8_t *minima, int32_t group_count, \
-        const struct pg_activation_group *group, int32_t token, int count, struct read_ahead ahead, \
-        fvec (*sums)[PG_STRIP_VECTORS]
+    int32_t form, int is_fine, const uint8_t *codes, const uint8_t *scales, const uint8_t *minima, \
+        int32_t group_count, const struct pg_activation_group *group, const struct pg_fine_group *fine, int32_t token, \
+        int count, struct read_ahead ahead, fvec (*sums)[PG_STRIP_VECTORS]
 
 #ifdef PG_STRIP_VECTORS
 PG_INLINE void integer_tile(TILE_PARAMETERS);
@@ -99,13 +99,26 @@ PG_INLINE void load_codes(int32_t form, const uint8_t *codes, ivec vectors[8]) {
     }
 }
 
+/// The sums of a group's (or half's) products with a token. Fine codes are multiplied in two parts, of 8 bits and of 3.
+PG_INLINE ivec group_products(
+    int32_t form, int is_fine, int half, const ivec vectors[8], const struct pg_activation_group *group,
+    const struct pg_fine_group *fine, int32_t token
+) {
+    const int part = halves_of(form) == 2 ? half : 2;
+    const int8_t *codes = group->tokens[token].codes;
+    const int32_t start = start_of(form, half, PG_CODE_FLIP != 0, &group->tokens[token]);
+    if (!is_fine)
+        return products(start, part, vectors, codes);
+    return (products(0, part, vectors, codes) << 3) + products(start, part, vectors, fine->tokens[token].low);
+}
+
 /// `count` tokens (a constant where this is called) against a strip of a panel's rows, whose first code is at `codes`.
 PG_INLINE void integer_tile(TILE_PARAMETERS) {
     const int halves = halves_of(form);
 #pragma unroll
     for (int i = 0; i < count; i++)
         sums[i][0] = broadcast(0);
-    for (int32_t g = 0; g < group_count; g++, group++, codes += code_bytes_of(form)) {
+    for (int32_t g = 0; g < group_count; g++, group++, fine += is_fine, codes += code_bytes_of(form)) {
         read_ahead(&ahead);
         ivec vectors[8];
         load_codes(form, codes, vectors);
@@ -116,9 +129,7 @@ PG_INLINE void integer_tile(TILE_PARAMETERS) {
             ivec integers[PG_TOKEN_TILE];
 #pragma unroll
             for (int i = 0; i < count; i++)
-                integers[i] = products(
-                    start_of(form, half, PG_CODE_FLIP != 0, &group->tokens[token + i]), halves == 2 ? half : 2, vectors,
-                    &group->tokens[token + i]);
+                integers[i] = group_products(form, is_fine, half, vectors, group, fine, token + i);
             if (count > 8)
                 PG_IN_MEMORY(sums);
 #pragma unroll
@@ -145,9 +156,10 @@ PG_INLINE void store_strip(float *out, fvec sums, int32_t row_count, int32_t acc
 
 /// Tokens [begin, end) of a tile of activations, at `groups`, against a strip of a panel's rows.
 PG_INLINE void strip_times_tokens(
-    int32_t form, const uint8_t *codes, const uint8_t *scales, size_t scale_bytes, int32_t group_count,
-    const struct pg_activation_group *groups, int32_t count, struct read_ahead *ahead, size_t ahead_per_token,
-    float *out, size_t out_stride, int32_t row_count, int32_t accumulate
+    int32_t form, int is_fine, const uint8_t *codes, const uint8_t *scales, size_t scale_bytes, int32_t group_count,
+    const struct pg_activation_group *groups, const struct pg_fine_group *fine, int32_t count,
+    struct read_ahead *ahead, size_t ahead_per_token, float *out, size_t out_stride, int32_t row_count,
+    int32_t accumulate
 ) {
     for (int32_t token = 0; token < count;) {
         fvec sums[PG_TOKEN_TILE][PG_STRIP_VECTORS];
@@ -155,7 +167,9 @@ PG_INLINE void strip_times_tokens(
 #define X(COUNT) \
     if (done == 0 && count - token >= COUNT) { \
         ahead->step = COUNT * ahead_per_token / (size_t)group_count; \
-        integer_tile(form, codes, scales, scales + scale_bytes, group_count, groups, token, COUNT, *ahead, sums); \
+        integer_tile( \
+            form, is_fine, codes, scales, scales + scale_bytes, group_count, groups, fine, token, COUNT, *ahead, \
+            sums); \
         ahead->at += COUNT * ahead_per_token; \
         done = COUNT; \
     }
@@ -168,8 +182,8 @@ PG_INLINE void strip_times_tokens(
     }
 }
 
-PG_INLINE void matmul_integer(
-    int32_t form, const struct pg_matrix *matrix, int32_t panel_begin, int32_t panel_end,
+PG_INLINE void integer_panels(
+    int32_t form, int is_fine, const struct pg_matrix *matrix, int32_t panel_begin, int32_t panel_end,
     const struct pg_activations *activations, int32_t token_begin, int32_t token_end,
     float *out, size_t out_stride, int32_t accumulate
 ) {
@@ -188,16 +202,29 @@ PG_INLINE void matmul_integer(
         const int32_t row_count = matrix->rows - index * PG_PANEL_ROWS;
         struct read_ahead ahead = {panel + distance, 0};
         for (int32_t first = token_begin; first < token_end; first += PG_TOKEN_TILE) {
-            const struct pg_activation_group *groups =
-                activations->groups + (size_t)(first / PG_TOKEN_TILE) * group_count;
+            const size_t first_group = (size_t)(first / PG_TOKEN_TILE) * group_count;
             const int32_t count = token_end - first < PG_TOKEN_TILE ? token_end - first : PG_TOKEN_TILE;
             for (int strip = 0; strip < PG_PANEL_ROWS && strip < row_count; strip += strip_rows)
                 strip_times_tokens(
-                    form, panel + strip * 4, panel_scales + strip * 2, scale_bytes, group_count, groups, count, &ahead,
+                    form, is_fine, panel + strip * 4, panel_scales + strip * 2, scale_bytes, group_count,
+                    activations->groups + first_group, is_fine ? activations->fine + first_group : NULL, count, &ahead,
                     ahead_per_token, out + (size_t)first * out_stride + index * PG_PANEL_ROWS + strip, out_stride,
                     row_count - strip, accumulate);
         }
     }
+}
+
+PG_INLINE void matmul_integer(
+    int32_t form, const struct pg_matrix *matrix, int32_t panel_begin, int32_t panel_end,
+    const struct pg_activations *activations, int32_t token_begin, int32_t token_end,
+    float *out, size_t out_stride, int32_t accumulate
+) {
+    if (activations->fine)
+        integer_panels(
+            form, 1, matrix, panel_begin, panel_end, activations, token_begin, token_end, out, out_stride, accumulate);
+    else
+        integer_panels(
+            form, 0, matrix, panel_begin, panel_end, activations, token_begin, token_end, out, out_stride, accumulate);
 }
 
 #define ARGUMENTS matrix, panel_begin, panel_end, activations, token_begin, token_end, out, out_stride, accumulate

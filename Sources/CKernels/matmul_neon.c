@@ -49,15 +49,15 @@ PG_INLINE int8x16_t high_rows(ivec vector) {
         SUMS = vdotq_laneq_s32(SUMS, ROWS((VECTORS)[3]), CODES, 3); \
     } while (0)
 
-PG_INLINE ivec products(int32_t start, int half, const ivec vectors[8], const struct pg_quantized *quantized) {
+PG_INLINE ivec products(int32_t start, int half, const ivec vectors[8], const int8_t *token) {
     int32x4_t low = vdupq_n_s32(start), high = low;
     if (half != 1) {
-        const int8x16_t codes = vld1q_s8(quantized->codes);
+        const int8x16_t codes = vld1q_s8(token);
         ADD_PRODUCTS(low, low_rows, vectors, codes);
         ADD_PRODUCTS(high, high_rows, vectors, codes);
     }
     if (half != 0) {
-        const int8x16_t codes = vld1q_s8(quantized->codes + 16);
+        const int8x16_t codes = vld1q_s8(token + 16);
         ADD_PRODUCTS(low, low_rows, vectors + 4, codes);
         ADD_PRODUCTS(high, high_rows, vectors + 4, codes);
     }

@@ -99,12 +99,15 @@ static inline void unpack_q5_1(const uint8_t *block, struct group *group) {
 }
 
 static inline void unpack_q8_0(const uint8_t *block, struct group *group) {
+    typedef int8_t i8x16 __attribute__((vector_size(16)));
     set_scale(group, pg_load16(block), 0);
-    int8_t codes[PG_GROUP];
-    // −128 has no opposite in 8 bits, which AVX2 needs; no quantiser writes it.
-    for (int i = 0; i < PG_GROUP; i++)
-        codes[i] = (int8_t)((int8_t)block[2 + i] + ((int8_t)block[2 + i] == -128));
-    memcpy(group->words, codes, PG_GROUP);
+    for (int i = 0; i < 2; i++) {
+        i8x16 codes;
+        memcpy(&codes, block + 2 + i * 16, 16);
+        // −128 has no opposite in 8 bits, which AVX2 needs; no quantiser writes it. A lane that is true is −1.
+        codes -= codes == -128;
+        memcpy(group->words + i * 4, &codes, 16);
+    }
 }
 
 /// The products of a block's factor and the integers of its 16 halves of groups (or 8 groups, twice each) in fp16.

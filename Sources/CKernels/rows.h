@@ -41,9 +41,24 @@ PG_INLINE struct half_sums store_codes(const i32x8 codes[4], int8_t *out) {
 #endif
 }
 
+/// Stores 32 codes of 11 bits; `high` gets what is above their three lowest bits.
+PG_INLINE struct half_sums store_fine_codes(const i32x8 codes[4], int8_t *high, struct pg_fine_codes *out) {
+    i32x8 upper[4], lower[4];
+    for (int i = 0; i < 4; i++) {
+        upper[i] = codes[i] >> 3;
+        lower[i] = codes[i] & 7;
+        const i16x8 words = __builtin_convertvector(codes[i], i16x8);
+        const i16x8 pairs = __builtin_shufflevector(words, words, 0, 2, 1, 3, 4, 6, 5, 7);
+        memcpy(out->pairs + i * 8, &pairs, sizeof pairs);
+    }
+    const struct half_sums eights = store_codes(upper, high), ones = store_codes(lower, out->low);
+    return (struct half_sums){eights.first * 8 + ones.first, eights.second * 8 + ones.second};
+}
+
 void PG_NAME(pg_quantize_row)(
-    const float *values, int32_t size, struct pg_activation_group *tile, int32_t token
+    const float *values, int32_t size, struct pg_activation_group *tile, struct pg_fine_group *fine, int32_t token
 ) {
+    const float largest = fine ? PG_LARGEST_FINE_CODE : PG_LARGEST_CODE;
     const i32x8 magnitude = (i32x8){-1, -1, -1, -1, -1, -1, -1, -1} & 0x7fffffff;
     const f32x8 magic = broadcast8(PG_MAGIC); // adding it rounds to the nearest integer, ties to even
     for (int32_t g = 0; g < size / PG_GROUP; g++, values += PG_GROUP) {
@@ -52,16 +67,17 @@ void PG_NAME(pg_quantize_row)(
         for (int i = 0; i < PG_GROUP; i += 8)
             highest = max8(highest, (f32x8)((i32x8)load8(values + i) & magnitude));
         const float top = highest8(highest);
-        // 127 / top would overflow where even the largest value is next to nothing.
-        const float inverse = top >= 0x1p-120f ? 127.0f / top : 0;
-        const float scale = pg_float_from_bits(pg_bits_from_float(top / 127.0f) & ~3u);
+        // The quotient would overflow where even the largest value is next to nothing.
+        const float inverse = top >= largest * 0x1p-127f ? largest / top : 0;
+        const float scale = pg_float_from_bits(pg_bits_from_float(top / largest) & ~3u);
         i32x8 codes[4];
         for (int i = 0; i < 4; i++) {
             // The lowest bits of 1.5 × 2^23 + code are the code's.
             const f32x8 rounded = load8(values + i * 8) * broadcast8(inverse) + magic;
             codes[i] = (i32x8)rounded - PG_MAGIC_BITS;
         }
-        const struct half_sums sums = store_codes(codes, out->codes);
+        const struct half_sums sums =
+            fine ? store_fine_codes(codes, out->codes, &fine[g].tokens[token]) : store_codes(codes, out->codes);
         const int32_t sum = sums.first + sums.second;
         out->scale = scale;
         out->magic_scale = -PG_MAGIC * scale;

@@ -67,7 +67,8 @@ struct FreeBlocks {
         blockCount = capacity.blockCount
         queue = Array(0..<BlockID(capacity.blockCount))
         guard isScattered else { return }
-        var random = FixedRandom()
+        // The same shuffle in every run.
+        var random = SplitMix64(state: 0)
         queue.shuffle(using: &random)
     }
 
@@ -78,18 +79,5 @@ struct FreeBlocks {
 
     mutating func give(_ blocks: [BlockID]) {
         queue += blocks
-    }
-}
-
-/// SplitMix64 with a fixed seed: the same shuffle in every run.
-private struct FixedRandom: RandomNumberGenerator {
-    private var state: UInt64 = 0
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

@@ -1,5 +1,7 @@
 // How far a model is from its reference, over all positions.
 
+internal import Primitives
+
 /// Gathers the rows of a model beside its reference.
 public struct Divergence: Sendable, Equatable {
     public private(set) var reference = Perplexity()
@@ -30,15 +32,7 @@ public struct Divergence: Sendable, Equatable {
         let sorted = values.sorted()
         return Summary(
             mean: sorted.isEmpty ? .nan : sorted.reduce(0, +) / Double(sorted.count),
-            median: Self.quantile(0.5, of: sorted), percentile99: Self.quantile(0.99, of: sorted),
+            median: sorted.percentile(50) ?? .nan, percentile99: sorted.percentile(99) ?? .nan,
             maximum: sorted.last ?? .nan)
-    }
-
-    private static func quantile(_ share: Double, of sorted: [Double]) -> Double {
-        guard let last = sorted.last else { return .nan }
-        let position = share * Double(sorted.count - 1)
-        let index = Int(position)
-        guard index + 1 < sorted.count else { return last }
-        return sorted[index] + (position - Double(index)) * (sorted[index + 1] - sorted[index])
     }
 }

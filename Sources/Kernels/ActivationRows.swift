@@ -1,8 +1,8 @@
-// The activations that a matrix product reads: fp32, and quantised to 8 bits where the weights are integers.
+// The activations that a matrix product reads: fp32, and quantised where the weights are integers.
 
 internal import CKernels
 
-/// Rows of activations of one width, with the 8-bit form that integer weights want. Memory belongs to an arena.
+/// Rows of activations of one width, with the quantised form that integer weights want. Memory belongs to an arena.
 ///
 /// Sendable as `FloatMatrix` is: a stage gives each row to one worker.
 public struct ActivationRows: @unchecked Sendable {
@@ -10,20 +10,29 @@ public struct ActivationRows: @unchecked Sendable {
     public let values: FloatMatrix
     /// Shape [row tiles, groups]: 16 rows stand together in a tile.
     private let groups: UnsafeMutablePointer<pg_activation_group>
+    /// The same shape, or nil: 8 bits.
+    private let fine: UnsafeMutablePointer<pg_fine_group>?
     private let groupCount: Int
 
     public var rowCount: Int { values.rowCount }
     public var columnCount: Int { values.columnCount }
 
-    public init(rows: Int, columns: Int, in arena: Arena, purpose: String) throws(KernelError) {
+    /// - Parameter isFine: Whether the quantised form has 11 bits instead of 8: an eighth of the error, for products
+    ///   that take up to twice the time where they are bound by arithmetic.
+    public init(
+        rows: Int, columns: Int, isFine: Bool = false, in arena: Arena, purpose: String
+    ) throws(KernelError) {
         values = try FloatMatrix(rows: rows, columns: columns, in: arena, purpose: purpose)
         groupCount = columns / Self.groupColumns
-        let tile = Int(PG_TOKEN_TILE)
-        groups = try arena.allocate(
-            pg_activation_group.self, (rows + tile - 1) / tile, groupCount, purpose: purpose)
+        let tileCount = (rows + Self.tileRows - 1) / Self.tileRows
+        groups = try arena.allocate(pg_activation_group.self, tileCount, groupCount, purpose: purpose)
+        fine = isFine ? try arena.allocate(pg_fine_group.self, tileCount, groupCount, purpose: purpose) : nil
     }
 
-    /// Brings the 8-bit form of a row up to date with its values.
+    /// Rows that stand together in a tile.
+    private static let tileRows = Int(PG_TOKEN_TILE)
+
+    /// Brings the quantised form of a row up to date with its values.
     public func quantize(row: Int, _ kernels: KernelSet) {
         quantize(row: row, columns: 0..<groupCount * Self.groupColumns, kernels)
     }
@@ -33,7 +42,7 @@ public struct ActivationRows: @unchecked Sendable {
         guard consumer.usesQuantizedActivations else { return }
         guard consumer.permutesColumns else { return quantize(row: row, kernels) }
         precondition(consumer.columnCount == columnCount, "activations of another width")
-        let tile = Int(PG_TOKEN_TILE), source = values.row(row)
+        let source = values.row(row)
         consumer.withColumnOrder { order in
             guard let order else { return }
             withUnsafeTemporaryAllocation(byteCount: Self.groupColumns * 4, alignment: 64) { bytes in
@@ -43,9 +52,7 @@ public struct ActivationRows: @unchecked Sendable {
                     for column in 0..<Self.groupColumns {
                         gathered[column] = source[Int(order[group * Self.groupColumns + column])]
                     }
-                    kernels.functions.quantize_row(
-                        gathered, Int32(Self.groupColumns), groups + row / tile * groupCount + group,
-                        Int32(row % tile))
+                    quantize(gathered, row: row, groups: group..<group + 1, kernels)
                 }
             }
         }
@@ -56,22 +63,32 @@ public struct ActivationRows: @unchecked Sendable {
         precondition(
             columns.lowerBound % Self.groupColumns == 0 && columns.count % Self.groupColumns == 0
                 && columns.upperBound <= columnCount, "columns of parts of groups")
-        let tile = Int(PG_TOKEN_TILE)
+        let first = columns.lowerBound / Self.groupColumns
+        quantize(
+            values.row(row) + columns.lowerBound, row: row,
+            groups: first..<first + columns.count / Self.groupColumns, kernels)
+    }
+
+    private func quantize(
+        _ values: UnsafePointer<Float>, row: Int, groups range: Range<Int>, _ kernels: KernelSet
+    ) {
+        let first = row / Self.tileRows * groupCount + range.lowerBound
         kernels.functions.quantize_row(
-            values.row(row) + columns.lowerBound, Int32(columns.count),
-            groups + row / tile * groupCount + columns.lowerBound / Self.groupColumns, Int32(row % tile))
+            values, Int32(range.count * Self.groupColumns), groups + first, fine.map { $0 + first },
+            Int32(row % Self.tileRows))
     }
 
     /// Takes a row of others of the same width: its 8-bit form or its values.
     func copyRow(_ row: Int, to destination: Int, from other: ActivationRows, quantized: Bool) {
         precondition(
             other.columnCount == columnCount && row >= 0 && row < other.rowCount, "activations of another width")
+        precondition(fine == nil && other.fine == nil, "only 8-bit forms are copied")
         guard quantized else {
             other.values.copyRow(row, to: destination, of: values)
             return
         }
         precondition(destination >= 0 && destination < rowCount, "row out of range")
-        let tile = Int(PG_TOKEN_TILE), recordBytes = MemoryLayout<pg_quantized>.stride
+        let tile = Self.tileRows, recordBytes = MemoryLayout<pg_quantized>.stride
         let source = UnsafeRawPointer(other.groups + row / tile * groupCount) + row % tile * recordBytes
         let target =
             UnsafeMutableRawPointer(groups + destination / tile * groupCount) + destination % tile * recordBytes
@@ -81,10 +98,11 @@ public struct ActivationRows: @unchecked Sendable {
         }
     }
 
-    /// Columns that share a scale in the 8-bit form.
+    /// Columns that share a scale in the quantised form.
     public static let groupColumns = Int(PG_GROUP)
 
     var view: pg_activations {
-        pg_activations(values: values.row(0), groups: groups, columns: Int32(columnCount))
+        pg_activations(
+            values: values.row(0), groups: groups, fine: fine.map { UnsafePointer($0) }, columns: Int32(columnCount))
     }
 }

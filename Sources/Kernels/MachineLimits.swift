@@ -79,7 +79,8 @@ public struct MachineLimits: Sendable {
         return (peak, bandwidth)
     }
 
-    private static func readRate(of matrices: [PackedMatrix], sinks: FloatMatrix, _ pool: WorkerPool) -> Double {
+    /// Bytes a second at which the workers read these weights, once.
+    static func readRate(of matrices: [PackedMatrix], sinks: FloatMatrix, _ pool: WorkerPool) -> Double {
         let byteCount = matrices.reduce(0) { $0 + $1.byteCount }
         let duration = ContinuousClock().measure {
             pool.run { worker in
@@ -93,7 +94,8 @@ public struct MachineLimits: Sendable {
         return Double(byteCount) / max(1e-9, duration / .seconds(1))
     }
 
-    private static func best(
+    /// Multiply-adds a second of all workers together, in the best of some short runs.
+    static func best(
         of rounds: Int, _ peak: Peak, _ set: InstructionSet, sinks: FloatMatrix, _ pool: WorkerPool
     ) -> Double {
         best(of: rounds, pool) { worker in

@@ -15,14 +15,17 @@ public struct ProductBenchmark {
     private let copies: [PackedMatrix]
     private let activations: ActivationRows
     private let output: FloatMatrix
+    private let sinks: FloatMatrix
     private let arena: Arena
     private let pool: WorkerPool
     private let kernels: KernelSet
 
     /// Makes pseudo-random weights of `format` and packs copies of them that total `totalBytes`.
+    ///
+    /// - Parameter isFine: Whether activations have 11 bits, as the output head's.
     public init(
-        rowCount: Int, columnCount: Int, format: StorageFormat, maximumBatch: Int, totalBytes: Int = 256 << 20,
-        _ kernels: KernelSet, pool: WorkerPool
+        rowCount: Int, columnCount: Int, format: StorageFormat, isFine: Bool, maximumBatch: Int,
+        totalBytes: Int = 256 << 20, _ kernels: KernelSet, pool: WorkerPool
     ) throws(KernelError) {
         guard rowCount > 0, columnCount > 0, columnCount % max(32, format.blockElements) == 0 else {
             throw .shapeTooLarge(purpose: "a product of \(rowCount) × \(columnCount)")
@@ -44,8 +47,10 @@ public struct ProductBenchmark {
         } while total < totalBytes
         packingRate = Double(packed) / (start.duration(to: clock.now) / .seconds(1))
         self.copies = copies
-        activations = try ActivationRows(rows: maximumBatch, columns: columnCount, in: arena, purpose: "activations")
+        activations = try ActivationRows(
+            rows: maximumBatch, columns: columnCount, isFine: isFine, in: arena, purpose: "activations")
         output = try FloatMatrix(rows: maximumBatch, columns: rowCount, in: arena, purpose: "products")
+        sinks = try FloatMatrix(rows: pool.workerCount, columns: 16, in: arena, purpose: "results")
         var generator = Noise()
         for row in 0..<maximumBatch {
             for column in 0..<columnCount { activations.values[row, column] = generator.next() }
@@ -53,27 +58,49 @@ public struct ProductBenchmark {
         }
     }
 
-    /// Which of the machine's peaks bounds this product in a large batch.
-    public var peak: MachineLimits.Peak { copies[0].peak }
+    /// What products with a batch of tokens took: medians.
+    public struct Measurement: Sendable {
+        public let seconds: Double
+        /// Their rate beside what bounds them, measured in turn with them; nil where no measurement of it is written
+        /// for the instruction set.
+        public let share: Double?
+    }
 
-    /// Seconds of one product with `batch` tokens: the median of `rounds`, each a pass over the copies (a large batch
-    /// visits a few of them).
-    public func seconds(batch: Int, rounds: Int) -> Double {
+    /// Whether a batch is bound by how fast its weights are read, rather than by arithmetic.
+    public static func isBoundByMemory(batch: Int) -> Bool { batch <= 4 }
+
+    /// Measures `rounds` passes over the copies (a large batch visits a few of them), and after each what the machine
+    /// can do just then: the pace of a shared machine changes from one second to the next.
+    public func measure(batch: Int, rounds: Int) -> Measurement {
         precondition(batch > 0 && batch <= activations.rowCount && rounds > 0, "batch out of range")
-        let clock = ContinuousClock()
-        let visited = batch <= 4 ? copies.count : min(copies.count, 4)
-        let times = (0..<rounds + 1).map { _ in
-            clock.measure {
-                pool.run { worker in
-                    for copy in copies.prefix(visited) {
-                        copy.multiply(
-                            activations, tokenCount: batch, into: output, kernels, worker,
-                            workerCount: pool.workerCount)
-                    }
-                }
-            } / .seconds(1)
+        let isBoundByMemory = Self.isBoundByMemory(batch: batch)
+        let visited = isBoundByMemory ? copies.count : min(copies.count, 4)
+        let work = Double(isBoundByMemory ? weightBytes : rowCount * columnCount * batch)
+        var times: [Double] = [], shares: [Double] = []
+        for round in 0...rounds {
+            let seconds = seconds(batch: batch, visited: visited)
+            let limit =
+                isBoundByMemory
+                ? MachineLimits.readRate(of: copies, sinks: sinks, pool)
+                : MachineLimits.best(of: 4, copies[0].peak, kernels.instructionSet, sinks: sinks, pool)
+            guard round > 0 else { continue }
+            times.append(seconds)
+            if limit > 0 { shares.append(work / seconds / limit) }
         }
-        return times.dropFirst().sorted()[rounds / 2] / Double(visited)
+        return Measurement(
+            seconds: times.sorted()[rounds / 2], share: shares.isEmpty ? nil : shares.sorted()[shares.count / 2])
+    }
+
+    /// Seconds of one product, over a pass of some copies.
+    private func seconds(batch: Int, visited: Int) -> Double {
+        ContinuousClock().measure {
+            pool.run { worker in
+                for copy in copies.prefix(visited) {
+                    copy.multiply(
+                        activations, tokenCount: batch, into: output, kernels, worker, workerCount: pool.workerCount)
+                }
+            }
+        } / .seconds(1) / Double(visited)
     }
 
     private static func pack(

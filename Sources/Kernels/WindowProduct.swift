@@ -132,7 +132,7 @@ public final class WindowProduct {
             if isSymmetric, panels.upperBound * PackedMatrix.panelRows <= tokens.lowerBound { return }
             var matrix = pg_matrix(
                 panels: part.panels, form: part.form, rows: Int32(rightCount), columns: Int32(depth))
-            var view = pg_activations(values: left.row(0), groups: nil, columns: Int32(depth))
+            var view = pg_activations(values: left.row(0), groups: nil, fine: nil, columns: Int32(depth))
             kernels.functions.matmul(
                 &matrix, Int32(panels.lowerBound), Int32(panels.upperBound), &view, Int32(tokens.lowerBound),
                 Int32(tokens.upperBound), base, stride, accumulate ? 1 : 0)

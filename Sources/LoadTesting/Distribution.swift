@@ -1,5 +1,7 @@
 // Mean, median, deviation and percentiles, as numpy computes them.
 
+internal import Primitives
+
 /// A summary of measured values. Of no values, everything is 0, as vLLM has it.
 public struct Distribution: Sendable, Equatable {
     public struct Percentile: Sendable, Equatable {
@@ -20,15 +22,7 @@ public struct Distribution: Sendable, Equatable {
         let mean = sorted.reduce(0, +) / count
         self.mean = mean
         standardDeviation = (sorted.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count).squareRoot()
-        median = Self.percentile(50, of: sorted)
-        percentiles = ranks.map { Percentile(rank: $0, value: Self.percentile($0, of: sorted)) }
-    }
-
-    /// numpy's default: linear between the two nearest values.
-    private static func percentile(_ rank: Double, of sorted: [Double]) -> Double {
-        let position = min(max(rank / 100, 0), 1) * Double(sorted.count - 1)
-        let lower = Int(position)
-        let upper = min(lower + 1, sorted.count - 1)
-        return sorted[lower] + (sorted[upper] - sorted[lower]) * (position - Double(lower))
+        median = sorted.percentile(50) ?? 0
+        percentiles = ranks.map { Percentile(rank: $0, value: sorted.percentile($0) ?? 0) }
     }
 }

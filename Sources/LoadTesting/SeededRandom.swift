@@ -5,19 +5,20 @@
 #else
     internal import Darwin
 #endif
+internal import Primitives
 
-/// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014), and what is drawn with it.
+/// Words of SplitMix64, and what is drawn with them.
 struct SeededRandom: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+    private var words: SplitMix64
 
     /// - Parameter stream: Different streams of one seed have nothing to do with each other.
     init(seed: UInt64, stream: UInt64) {
-        state = Self.mix(seed) ^ Self.mix(stream &+ 0x5851_F42D_4C95_7F2D)
+        words = SplitMix64(
+            state: SplitMix64.mixed(seed) ^ SplitMix64.mixed(stream &+ 0x5851_F42D_4C95_7F2D))
     }
 
     mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        return Self.mix(state)
+        words.next()
     }
 
     /// Uniform in (0, 1].
@@ -50,12 +51,5 @@ struct SeededRandom: RandomNumberGenerator, Sendable {
                 return third * cube * scale
             }
         }
-    }
-
-    private static func mix(_ value: UInt64) -> UInt64 {
-        var mixed = value
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

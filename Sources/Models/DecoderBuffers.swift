@@ -45,7 +45,9 @@ struct DecoderBuffers {
         experts = try configuration.experts.map { (experts) throws(KernelError) in
             try ExpertBuffers(experts, hiddenSize: hiddenSize, rows: rows, in: arena)
         }
-        logitInputs = try ActivationRows(rows: logitRows, columns: hiddenSize, in: arena, purpose: purpose)
+        // Errors of the head's inputs go straight to the logits: with 8 bits they would be a third of all divergence.
+        logitInputs = try ActivationRows(
+            rows: logitRows, columns: hiddenSize, isFine: true, in: arena, purpose: purpose)
         attentionScratch = try FloatMatrix(
             rows: workerCount, columns: (scratchSize + 15) / 16 * 16, in: arena, purpose: purpose)
         attentionPartials = try FloatMatrix(

@@ -8,9 +8,10 @@ struct BenchKernelsCommand: ParsableCommand {
         commandName: "kernels",
         abstract: "Measure matrix products beside this machine's measured limits.",
         discussion: """
-            Small batches are bound by memory: their rate is in GB/s of packed weights, beside the measured read \
-            bandwidth; the weights are copies that no cache holds. Larger ones are bound by arithmetic: GMAC/s (10⁹ \
-            multiply-adds a second), beside the measured peak of the instruction set.
+            Small batches are bound by memory: their rate is in GB/s of packed weights, beside that of just reading \
+            them; the weights are copies that no cache holds. Larger ones are bound by arithmetic: GMAC/s (10⁹ \
+            multiply-adds a second), beside the peak of the instruction set. Shares are medians too, of what was \
+            measured in turn; the first line has the best of several runs.
             """)
 
     @OptionGroup(title: "Parallelism") var parallel: ParallelOptions
@@ -26,6 +27,9 @@ struct BenchKernelsCommand: ParsableCommand {
 
     @Option(parsing: .upToNextOption, help: "Formats of the weights, by GGUF's names.")
     var formats = ["q4_1", "q4_0", "q5_0", "q8_0", "q6_K"]
+
+    @Flag(help: "Activations of 11 bits instead of 8, as the output head reads them.")
+    var fine = false
 
     @Option(parsing: .upToNextOption, help: "Numbers of tokens in a batch.")
     var batches = [1, 4, 8, 32, 128]
@@ -60,26 +64,27 @@ struct BenchKernelsCommand: ParsableCommand {
                 }.joined() + "\n")
         // A format whose blocks don't divide the columns can't hold that shape.
         for (rows, columns, format) in products where columns % max(32, format.blockElements) == 0 {
-            try measure(rows, columns, format, machine, kernels, pool)
+            try measure(rows, columns, format, kernels, pool)
         }
     }
 
     /// Measures one product for every batch, and prints its line.
     private func measure(
-        _ rows: Int, _ columns: Int, _ format: StorageFormat, _ machine: MachineLimits, _ kernels: KernelSet,
-        _ pool: WorkerPool
+        _ rows: Int, _ columns: Int, _ format: StorageFormat, _ kernels: KernelSet, _ pool: WorkerPool
     ) throws {
         let benchmark = try ProductBenchmark(
-            rowCount: rows, columnCount: columns, format: format, maximumBatch: batches.max() ?? 1, kernels, pool: pool)
+            rowCount: rows, columnCount: columns, format: format, isFine: fine, maximumBatch: batches.max() ?? 1,
+            kernels, pool: pool)
         var line = "\(format) \(rows)x\(columns)".padded(to: 20)
         for batch in batches {
-            let seconds = benchmark.seconds(batch: batch, rounds: rounds)
-            let bytes = Double(benchmark.weightBytes) / seconds, macs = Double(rows * columns * batch) / seconds
-            if batch <= 4 {
-                line += "\(batch): \(giga(bytes)) GB/s \(share(bytes, machine.readBandwidth))".padded(to: 22)
+            let measured = benchmark.measure(batch: batch, rounds: rounds)
+            let share = measured.share.map { "(\(Int(($0 * 100).rounded())) %)" } ?? ""
+            if ProductBenchmark.isBoundByMemory(batch: batch) {
+                let rate = Double(benchmark.weightBytes) / measured.seconds
+                line += "\(batch): \(giga(rate)) GB/s \(share)".padded(to: 22)
             } else {
-                let peak = machine.peaks[benchmark.peak]
-                line += "\(batch): \(giga(macs)) GMAC/s \(peak.map { share(macs, $0) } ?? "")".padded(to: 24)
+                let rate = Double(rows * columns * batch) / measured.seconds
+                line += "\(batch): \(giga(rate)) GMAC/s \(share)".padded(to: 24)
             }
         }
         Console.write(line + "packing \(giga(benchmark.packingRate)) GB/s\n")
@@ -102,10 +107,6 @@ struct BenchKernelsCommand: ParsableCommand {
     private func giga(_ rate: Double) -> String {
         let tenths = (rate / 1e8).rounded()
         return rate < 1e11 ? "\(tenths / 10)" : "\(Int(tenths / 10))"
-    }
-
-    private func share(_ rate: Double, _ limit: Double) -> String {
-        "(\(Int((rate / limit * 100).rounded())) %)"
     }
 }
 

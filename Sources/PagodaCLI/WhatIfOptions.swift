@@ -3,6 +3,7 @@
 internal import ArgumentParser
 internal import Diagnosis
 internal import LoadTesting
+internal import Primitives
 internal import Simulation
 internal import Workload
 
@@ -130,8 +131,7 @@ extension WhatIfReport.Figures {
     init(medianOf outcomes: [ReplayOutcome]) {
         let all = outcomes.map { Self($0) }
         func median(_ figure: (Self) -> Double?) -> Double? {
-            let values = all.compactMap(figure)
-            return values.isEmpty ? nil : ReplayOutcome.percentile(50, of: values)
+            all.compactMap(figure).percentile(50)
         }
         self.init(
             firstTokenMedian: median(\.firstTokenMedian), firstTokenP99: median(\.firstTokenP99),
@@ -150,12 +150,9 @@ extension WhatIfReport.Figures {
     private init(
         firstTokens: [Double], interTokens: [Double], generated: Int, makespan: Double, preemptions: Int
     ) {
-        func percentile(_ rank: Double, of values: [Double]) -> Double? {
-            values.isEmpty ? nil : ReplayOutcome.percentile(rank, of: values)
-        }
         self.init(
-            firstTokenMedian: percentile(50, of: firstTokens), firstTokenP99: percentile(99, of: firstTokens),
-            tokenMedian: percentile(50, of: interTokens), tokenP99: percentile(99, of: interTokens),
+            firstTokenMedian: firstTokens.percentile(50), firstTokenP99: firstTokens.percentile(99),
+            tokenMedian: interTokens.percentile(50), tokenP99: interTokens.percentile(99),
             generatedTokensPerSecond: makespan > 0 ? Double(generated) / makespan : 0,
             preemptionCount: preemptions)
     }

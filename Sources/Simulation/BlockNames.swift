@@ -1,5 +1,6 @@
 // By what blocks of simulated sequences are found, at any block size.
 
+internal import Primitives
 internal import Scheduling
 internal import Workload
 

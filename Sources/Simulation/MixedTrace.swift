@@ -1,5 +1,6 @@
 // Requests that nobody sent: mixed lengths, from a seed.
 
+internal import Primitives
 public import Workload
 
 /// A trace of requests whose lengths are spread evenly over the orders of magnitude, as those of real traffic are more

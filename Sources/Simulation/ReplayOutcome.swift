@@ -36,16 +36,6 @@ public struct ReplayOutcome: Sendable, Equatable {
         makespan > 0 ? Double(promptTokenCount + generatedTokenCount) / makespan : 0
     }
 
-    /// The value that `rank` of 100 are not above, linear between the two nearest, as numpy has it; 0 of none.
-    public static func percentile(_ rank: Double, of values: [Double]) -> Double {
-        let sorted = values.sorted()
-        guard let last = sorted.indices.last else { return 0 }
-        let position = min(max(rank / 100, 0), 1) * Double(last)
-        let lower = Int(position)
-        let upper = min(lower + 1, last)
-        return sorted[lower] + (sorted[upper] - sorted[lower]) * (position - Double(lower))
-    }
-
     /// Adds what another replica came to; `makespan` is not its matter.
     mutating func add(_ other: ReplayOutcome) {
         firstTokenLatencies += other.firstTokenLatencies

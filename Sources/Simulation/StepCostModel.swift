@@ -1,5 +1,6 @@
 // What a step takes, learned from steps that were measured.
 
+internal import Primitives
 public import Workload
 
 /// Seconds of a step from its sizes, fitted to steps of the machine.
@@ -28,7 +29,7 @@ public struct StepCostModel: Sendable, Equatable {
         costs = fit.costs
         spread = StepSpread(fit.steps, predicted: fit.predicted)
         let errors = zip(fit.steps, fit.predicted).map { ($1 - $0.seconds).magnitude / $0.seconds }
-        medianError = ReplayOutcome.percentile(50, of: errors)
+        medianError = errors.percentile(50) ?? 0
     }
 
     /// Costs that are assumed rather than measured, in seconds; every step takes exactly that.

@@ -1,5 +1,6 @@
 // How costs are found that fit measured steps.
 
+internal import Primitives
 internal import Workload
 
 /// Iteratively reweighted least squares of the relative error, with costs of at least 0.
@@ -49,7 +50,7 @@ struct StepFit {
             predicted = zip(features, steps).map { max(Self.sum(costs, $0), $1.seconds / 1000) }
             for members in classes {
                 let errors = members.map { (steps[$0].seconds - predicted[$0]).magnitude / predicted[$0] }
-                let deviation = max(Self.leastDeviation, 1.4826 * ReplayOutcome.percentile(50, of: errors))
+                let deviation = max(Self.leastDeviation, 1.4826 * (errors.percentile(50) ?? 0))
                 for (index, error) in zip(members, errors) {
                     let trust = min(1, Self.huberLimit * deviation / max(error, .leastNormalMagnitude))
                     weights[index] = balance[index] * trust / (predicted[index] * predicted[index])

@@ -1,5 +1,6 @@
 // How far steps lie from what they should take.
 
+internal import Primitives
 internal import Workload
 
 /// Ratios of measured to predicted seconds, in the order of the steps: what a machine does beside, and what a step's

@@ -63,7 +63,7 @@ struct CacheUtilisationTests {
             configuration.maxRunningSequences = 12
             model.capacity = CacheCapacity(blockCount: blockCount, blockSize: 16)
         }
-        var random = SeededRandom(state: 8)
+        var random = SplitMix64(state: 8)
         let lengths = (0..<48).map { _ in Int.random(in: 64...4_000, using: &random) }
         await withTaskGroup(of: Void.self) { group in
             for (id, length) in lengths.enumerated() {

@@ -17,7 +17,7 @@ struct EngineLifecycleTests {
             configuration.maxBatchedTokens = 16
             model.capacity = CacheCapacity(blockCount: 20, blockSize: 4)
         }
-        var random = SeededRandom(state: 2)
+        var random = SplitMix64(state: 2)
         let requests = (0..<64).map { randomRequest(UInt64($0), using: &random) }
         let limits = requests.map { _ in Int.random(in: 0...20, using: &random) }
         let outcomes = try await withThrowingTaskGroup(of: (Int, CheckedStream.Outcome).self) { group in

@@ -67,16 +67,3 @@ func randomRequest(_ id: UInt64, using random: inout some RandomNumberGenerator)
     if Int.random(in: 0..<4, using: &random) == 0 { request.promptLogprobCount = 1 }
     return request
 }
-
-/// SplitMix64: what a seed gives is the same everywhere.
-struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-}

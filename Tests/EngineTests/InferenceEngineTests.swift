@@ -18,7 +18,7 @@ struct InferenceEngineTests {
             model.capacity = CacheCapacity(blockCount: 96 / blockSize, blockSize: blockSize)
             model.maximumLogitRows = 12
         }
-        var random = SeededRandom(state: UInt64(blockSize))
+        var random = SplitMix64(state: UInt64(blockSize))
         let requests = (0..<64).map { randomRequest(UInt64($0), using: &random) }
         let outcomes = try await withThrowingTaskGroup(of: (Int, CheckedStream.Outcome).self) { group in
             for (index, request) in requests.enumerated() {
@@ -139,7 +139,7 @@ struct InferenceEngineTests {
             configuration.maxBatchedTokens = 16
             model.capacity = CacheCapacity(blockCount: 24, blockSize: 2)
         }
-        var random = SeededRandom(state: 5)
+        var random = SplitMix64(state: 5)
         let requests = (0..<20).map { randomRequest(UInt64($0), using: &random) }
         let outcomes = try await withThrowingTaskGroup(of: CheckedStream.Outcome.self) { group in
             for request in requests {

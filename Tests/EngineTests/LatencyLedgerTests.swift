@@ -27,7 +27,7 @@ struct LatencyLedgerTests {
         try await withThrowingTaskGroup { group in
             for client in 0..<100 {
                 group.addTask {
-                    var random = SeededRandom(state: UInt64(client))
+                    var random = SplitMix64(state: UInt64(client))
                     for number in 0..<100 {
                         let request = randomRequest(UInt64(client * 100 + number), using: &random)
                         try await run(request, on: harness, &random)
@@ -69,7 +69,7 @@ struct LatencyLedgerTests {
 
     /// Reads a request to its end, or leaves it in the middle.
     private func run(
-        _ request: EngineRequest, on harness: Harness, _ random: inout SeededRandom
+        _ request: EngineRequest, on harness: Harness, _ random: inout SplitMix64
     ) async throws {
         guard Int.random(in: 0..<10, using: &random) == 0 else {
             _ = try await harness.run(request)

@@ -16,7 +16,7 @@ struct TenantStatisticsTests {
             configuration.maxBatchedTokens = 40
             model.capacity = CacheCapacity(blockCount: 24, blockSize: 4)
         }
-        var random = SeededRandom(state: 3)
+        var random = SplitMix64(state: 3)
         let names = ["a", "b", "default"]
         let requests = (0..<60).map { id in
             var request = randomRequest(UInt64(id), using: &random)

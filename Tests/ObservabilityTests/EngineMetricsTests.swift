@@ -199,7 +199,7 @@ struct EngineMetricsTests {
     @Test("the parts of ended sequences and their delivery sum to the whole in every scrape")
     func parts() throws {
         let metrics = try serviceMetrics()
-        var random = SeededRandom(state: 5)
+        var random = SplitMix64(state: 5)
         var whole: Int64 = 0
         for request in 0..<200 {
             var ended = endedSequence(
@@ -384,7 +384,7 @@ struct EngineMetricsTests {
 
     /// Steps of an engine whose sequences come, run and end at random.
     private func feed(_ engine: EngineMetrics) {
-        var random = SeededRandom(state: 3)
+        var random = SplitMix64(state: 3)
         var waiting = 0
         var running = 0
         for _ in 0..<3_000 {
@@ -418,18 +418,5 @@ struct EngineMetricsTests {
         let counted = scrape.vllm("e2e_request_latency_seconds_count")
         #expect(counted == scrape.vllm("e2e_request_latency_seconds_bucket", "le=\"+Inf\","))
         #expect(counted == scrape.vllm("request_decode_time_seconds_count"))
-    }
-}
-
-/// SplitMix64: what a seed gives is the same everywhere.
-private struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

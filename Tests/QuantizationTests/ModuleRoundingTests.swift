@@ -1,5 +1,6 @@
 import JSON
 import Kernels
+import Primitives
 import Quantization
 import Testing
 
@@ -44,7 +45,7 @@ struct ModuleRoundingTests {
 
     /// Inputs of 512 tokens that go together, and weights.
     private func layer(seed: UInt64, rows: Int, columns: Int) throws -> TestLayer {
-        var random = SplitMix(state: seed)
+        var random = SplitMix64(state: seed)
         let tokens = 512, factors = 12
         let mixing = (0..<factors * columns).map { _ in random.normal() }
         var inputs: [Float] = []
@@ -134,7 +135,7 @@ struct ModuleRoundingTests {
 
     @Test("weights that are all nothing stay so, and a column that reads nothing disturbs nobody")
     func zeros() throws {
-        var random = SplitMix(state: 3)
+        var random = SplitMix64(state: 3)
         var inputs = (0..<256 * 64).map { _ in random.normal() }
         for token in 0..<256 { inputs[token * 64 + 5] = 0 }
         var weights = (0..<32 * 64).map { _ in random.normal() }
@@ -149,19 +150,9 @@ struct ModuleRoundingTests {
     }
 }
 
-/// SplitMix64, and normal numbers of it by the sum of twelve.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-
-    mutating func normal() -> Float {
+extension SplitMix64 {
+    /// A normal number, by the sum of twelve.
+    fileprivate mutating func normal() -> Float {
         (0..<12).reduce(Float(-6)) { sum, _ in sum + Float(next() >> 40) / Float(1 << 24) }
     }
 }

@@ -14,7 +14,7 @@ import Testing
 struct LogprobsTests {
     @Test("logprobs, ranks and the most likely tokens agree with the plain computation", arguments: [1, 5, 100, 5_000])
     func matchesPlainComputation(size: Int) {
-        var random = SeededRandom(state: UInt64(size))
+        var random = SplitMix64(state: UInt64(size))
         for topCount in [0, 1, 5, 20, size + 1] {
             let row = randomRow(size, using: &random)
             let token = TokenID.random(in: 0..<TokenID(size), using: &random)

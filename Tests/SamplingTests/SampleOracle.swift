@@ -81,21 +81,8 @@ struct SampleOracle {
     }
 }
 
-/// SplitMix64, for the tests' own choices.
-struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-}
-
 /// Logits with a normal-like spread; some of them equal, so that ties are met.
-func randomRow(_ size: Int, spread: Float = 3, using random: inout SeededRandom) -> [Float] {
+func randomRow(_ size: Int, spread: Float = 3, using random: inout SplitMix64) -> [Float] {
     (0..<size).map { _ in
         let sum = (0..<4).reduce(Float(0)) { sum, _ in sum + Float.random(in: -1...1, using: &random) }
         return ((sum * spread) * 8).rounded() / 8

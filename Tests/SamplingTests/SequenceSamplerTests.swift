@@ -24,7 +24,7 @@ struct SequenceSamplerTests {
 
     @Test("draws from the distribution that the plain computation gives, for 2,400 random parameter sets")
     func matchesOracle() throws {
-        var random = SeededRandom(state: 20)
+        var random = SplitMix64(state: 20)
         let roundCount = 2_400
         let drawCount = 30
         var statistic = 0.0
@@ -65,7 +65,7 @@ struct SequenceSamplerTests {
     }
 
     /// Parameters of all kinds that act on single tokens or on the distribution, with some output already there.
-    private func randomOracle(size: Int, using random: inout SeededRandom) -> SampleOracle {
+    private func randomOracle(size: Int, using random: inout SplitMix64) -> SampleOracle {
         func token() -> TokenID { TokenID.random(in: 0..<TokenID(size), using: &random) }
         func maybe() -> Bool { Bool.random(using: &random) }
         var parameters = SamplingParameters()
@@ -87,7 +87,7 @@ struct SequenceSamplerTests {
 
     @Test("frequencies of draws agree with the probabilities", arguments: 0..<24)
     func frequencies(seed: UInt64) throws {
-        var random = SeededRandom(state: seed)
+        var random = SplitMix64(state: seed)
         let size = seed % 2 == 0 ? 40 : 9_000
         let row = randomRow(size, spread: seed % 3 == 0 ? 1 : 3, using: &random)
         var parameters = SamplingParameters()
@@ -141,7 +141,7 @@ struct SequenceSamplerTests {
 
     @Test("a seed and a sample index say which tokens come, whatever other sequences do")
     func seeds() throws {
-        var random = SeededRandom(state: 5)
+        var random = SplitMix64(state: 5)
         let rows = (0..<40).map { _ in randomRow(500, spread: 1, using: &random) }
         func tokens(seed: UInt64?, sample: Int, fallback: UInt64) throws -> [TokenID] {
             var sampler = SequenceSampler(

@@ -28,7 +28,7 @@ struct RandomSchedule: ~Copyable {
 
     private let limits: SchedulerLimits
     private var scheduler: Scheduler
-    private var random: SeededRandom
+    private var random: SplitMix64
     private var batch = Batch()
     private var lives: [Life?] = []
     private var now = Instant(nanoseconds: 0)
@@ -39,12 +39,12 @@ struct RandomSchedule: ~Copyable {
     private(set) var preemptedCount = 0
 
     init(seed: UInt64) {
-        random = SeededRandom(state: seed)
+        random = SplitMix64(state: seed)
         limits = Self.randomLimits(&random)
         scheduler = Scheduler(limits: limits)
     }
 
-    private static func randomLimits(_ random: inout SeededRandom) -> SchedulerLimits {
+    private static func randomLimits(_ random: inout SplitMix64) -> SchedulerLimits {
         let blockSize = [1, 2, 4, 8].randomElement(using: &random) ?? 1
         let isTight = Int.random(in: 0..<4, using: &random) == 0
         var limits = SchedulerLimits(
@@ -139,7 +139,7 @@ struct RandomSchedule: ~Copyable {
     }
 
     private static func name(_ value: UInt64) -> BlockHash {
-        BlockHash(words: [mixed(value), value, 0, 0])
+        BlockHash(words: [SplitMix64.mixed(value), value, 0, 0])
     }
 
     private mutating func step() throws {

@@ -15,7 +15,7 @@ struct SchedulerPropertyTests {
 
     /// One random machine, load and set of cancellations.
     private func check(seed: UInt64) throws {
-        var random = SeededRandom(state: seed)
+        var random = SplitMix64(state: seed)
         let limits = randomLimits(&random)
         let order = (0..<BlockID(limits.blockCount)).shuffled(using: &random)
         var simulation = Simulation(limits, blockOrder: order)
@@ -70,7 +70,7 @@ struct SchedulerPropertyTests {
     }
 
     private func cancelOne(
-        _ simulation: inout Simulation, _ random: inout SeededRandom, noting cancelled: inout Set<[Int]>
+        _ simulation: inout Simulation, _ random: inout SplitMix64, noting cancelled: inout Set<[Int]>
     ) throws {
         let handles = simulation.runs.keys.sorted { $0.index < $1.index }
         guard let victim = handles.randomElement(using: &random) else { return }
@@ -80,7 +80,7 @@ struct SchedulerPropertyTests {
         try simulation.cancel(victim)
     }
 
-    private func randomLimits(_ random: inout SeededRandom) -> SchedulerLimits {
+    private func randomLimits(_ random: inout SplitMix64) -> SchedulerLimits {
         let blockSize = [1, 2, 3, 4, 8, 16].randomElement(using: &random) ?? 1
         var limits = SchedulerLimits(
             maxModelLength: Int.random(in: 4...48, using: &random), blockSize: blockSize,
@@ -96,14 +96,14 @@ struct SchedulerPropertyTests {
         return limits
     }
 
-    private func randomRequest(_ random: inout SeededRandom, limits: SchedulerLimits) -> SimulatedRequest {
+    private func randomRequest(_ random: inout SplitMix64, limits: SchedulerLimits) -> SimulatedRequest {
         let length = Int.random(in: 1...max(1, min(20, limits.maxModelLength - 1)), using: &random)
         var prompt = (0..<length).map { _ in UInt64.random(in: 0..<1_000, using: &random) }
         // Half of them begin as one of three others does.
         if Bool.random(using: &random) {
             let common = UInt64.random(in: 0..<3, using: &random)
             let count = Int.random(in: 0...length, using: &random)
-            for index in 0..<count { prompt[index] = mixed(common &+ UInt64(index)) % 1_000 }
+            for index in 0..<count { prompt[index] = SplitMix64.mixed(common &+ UInt64(index)) % 1_000 }
         }
         var request = SimulatedRequest(prompt: prompt, maximumTokens: Int.random(in: 1...20, using: &random))
         request.sampleCount = Int.random(in: 0..<3, using: &random) == 0 ? Int.random(in: 1...4, using: &random) : 1

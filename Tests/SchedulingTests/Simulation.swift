@@ -4,23 +4,6 @@ import Primitives
 import Scheduling
 import Testing
 
-/// SplitMix64: what a seed gives is the same everywhere.
-struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        return mixed(state)
-    }
-}
-
-func mixed(_ value: UInt64) -> UInt64 {
-    var value = value
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-}
-
 /// What a client asks of the simulation.
 struct SimulatedRequest {
     var prompt: [UInt64]
@@ -35,8 +18,8 @@ struct SimulatedRequest {
     func blockHashes(of tokens: [UInt64], blockSize: Int) -> [BlockHash] {
         guard var name = scope else { return [] }
         return stride(from: 0, through: tokens.count - blockSize, by: blockSize).map { first in
-            for token in tokens[first..<first + blockSize] { name = mixed(name &+ mixed(token)) }
-            return BlockHash(words: [name, mixed(name), 0, 0])
+            for token in tokens[first..<first + blockSize] { name = SplitMix64.mixed(name &+ SplitMix64.mixed(token)) }
+            return BlockHash(words: [name, SplitMix64.mixed(name), 0, 0])
         }
     }
 }
@@ -60,13 +43,13 @@ struct SimulatedCache {
     func context(of position: Int, table: [BlockID]) -> UInt64 {
         var hash: UInt64 = 0
         for index in 0..<position {
-            hash = mixed(hash ^ (slots[slot(index, table)] ?? UInt64(index)))
+            hash = SplitMix64.mixed(hash ^ (slots[slot(index, table)] ?? UInt64(index)))
         }
         return hash
     }
 
     mutating func write(_ token: UInt64, at position: Int, table: [BlockID]) {
-        slots[slot(position, table)] = mixed(context(of: position, table: table) &+ token)
+        slots[slot(position, table)] = SplitMix64.mixed(context(of: position, table: table) &+ token)
     }
 
     private func slot(_ position: Int, _ table: [BlockID]) -> Int {
@@ -174,7 +157,7 @@ struct Simulation: ~Copyable {
 
     private mutating func draw(_ sequence: SequenceHandle, context: UInt64) {
         guard let run = runs[sequence] else { return }
-        let token = mixed(context &+ UInt64(run.sample)) % 1_000
+        let token = SplitMix64.mixed(context &+ UInt64(run.sample)) % 1_000
         runs[sequence]?.tokens.append(token)
         let count = run.tokens.count + 1
         let isFull = count - run.promptCount >= requests[run.request].maximumTokens

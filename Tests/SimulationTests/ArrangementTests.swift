@@ -1,5 +1,6 @@
 // Static and continuous batching, contiguous and paged memory.
 
+import Primitives
 import Simulation
 import Testing
 import Workload
@@ -75,7 +76,7 @@ struct ArrangementTests {
             for index in load.requests.indices {
                 let count = load.requests[index].promptTokenCount / 16
                 load.requests[index].prefixBlocks = (0..<count).map { block in
-                    mixed(block < alike ? UInt64(block) : UInt64(index * 1000 + block))
+                    SplitMix64.mixed(block < alike ? UInt64(block) : UInt64(index * 1000 + block))
                 }
             }
             let sharing = try Self.run(load, own, .continuousPaged)

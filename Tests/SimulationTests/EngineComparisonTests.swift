@@ -31,7 +31,7 @@ struct EngineComparisonTests {
 
     /// A request of the engine and the same of a workload; `blocker` keeps the engine busy until all have come.
     private static func requests(_ setting: Setting) -> [(EngineRequest, WorkloadRequest)] {
-        var random = SeededRandom(state: 11)
+        var random = SplitMix64(state: 11)
         var all: [(EngineRequest, WorkloadRequest)] = []
         for number in 0..<24 {
             let isBlocker = number == 0
@@ -40,7 +40,7 @@ struct EngineComparisonTests {
             let samples = !isBlocker && number % 5 == 0 ? 3 : 1
             let alike = setting.sharesPrefixes ? 64 : 0
             let prompt = (0..<length).map { position in
-                TokenID(mixed(UInt64(position < alike ? 0 : number) &* 1009 &+ UInt64(position)) % 60)
+                TokenID(SplitMix64.mixed(UInt64(position < alike ? 0 : number) &* 1009 &+ UInt64(position)) % 60)
             }
             var parameters = SamplingParameters()
             parameters.maximumTokens = outputs
@@ -56,7 +56,9 @@ struct EngineComparisonTests {
                 generatedTokenCounts: Array(repeating: outputs, count: samples))
             var name: UInt64 = 5
             for block in 0..<length / 16 {
-                for token in prompt[block * 16..<block * 16 + 16] { name = mixed(name ^ mixed(UInt64(token) &+ 1)) }
+                for token in prompt[block * 16..<block * 16 + 16] {
+                    name = SplitMix64.mixed(name ^ SplitMix64.mixed(UInt64(token) &+ 1))
+                }
                 numbers.prefixBlocks.append(name)
             }
             all.append((request, numbers))

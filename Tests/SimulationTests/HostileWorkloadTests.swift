@@ -115,6 +115,5 @@ struct HostileWorkloadTests {
     func empty() throws {
         let outcome = try Replay(workload(settings(), []), settings: settings(), costs: plainCosts()).run()
         #expect(outcome == ReplayOutcome() && outcome.outputTokensPerSecond == 0 && outcome.cacheUtilization == 1)
-        #expect(ReplayOutcome.percentile(99, of: []) == 0)
     }
 }

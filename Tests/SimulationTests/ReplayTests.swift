@@ -1,5 +1,6 @@
 // A workload again, in simulated time.
 
+import Primitives
 import Simulation
 import Testing
 import Workload
@@ -48,7 +49,7 @@ struct ReplayTests {
 
     @Test("every request ends with the tokens it had, whatever comes together, and always alike", arguments: 0..<40)
     func everythingEnds(seed: Int) throws {
-        var random = SeededRandom(state: UInt64(seed))
+        var random = SplitMix64(state: UInt64(seed))
         let requests = randomRequests(60, using: &random)
         let blockCount = Int.random(in: 23...64, using: &random) * (Bool.random(using: &random) ? 1 : 4)
         var own = settings(blockCount: blockCount, maxModelLength: 400)
@@ -114,11 +115,11 @@ struct ReplayTests {
 
     @Test("prompts that begin alike are computed once, at the captured block size and at others")
     func prefixes() throws {
-        let shared = (0..<10).map { mixed(UInt64($0)) }
+        let shared = (0..<10).map { SplitMix64.mixed(UInt64($0)) }
         let requests = (0..<8).map { number in
             var request = WorkloadRequest(
                 arrival: Double(number), promptTokenCount: 200, generatedTokenCounts: [2])
-            request.prefixBlocks = shared + [mixed(1000 + UInt64(number)), mixed(2000 + UInt64(number))]
+            request.prefixBlocks = shared + [1000, 2000].map { SplitMix64.mixed($0 + UInt64(number)) }
             return request
         }
         func rows(_ change: @escaping (inout WorkloadSettings) -> Void) throws -> Int {

@@ -1,5 +1,6 @@
 // What steps cost, learned from steps.
 
+import Primitives
 import Simulation
 import Testing
 import Workload
@@ -15,7 +16,7 @@ struct StepCostModelTests {
 
     /// Steps as a server has them: most decode, some have prompts beside.
     private static func steps(_ count: Int, seed: UInt64 = 1) -> [StepSample] {
-        var random = SeededRandom(state: seed)
+        var random = SplitMix64(state: seed)
         return (0..<count).map { _ in
             let context = Int.random(in: 50...3000, using: &random)
             let decodes = Int.random(in: 1...32, using: &random)
@@ -27,7 +28,7 @@ struct StepCostModelTests {
 
     /// As measured: 5 % of noise, and one step in twenty takes three times as long.
     private static func measured(_ steps: [StepSample], seed: UInt64 = 2) -> [StepSample] {
-        var random = SeededRandom(state: seed)
+        var random = SplitMix64(state: seed)
         return steps.map { step in
             var step = step
             step.seconds = truth(step) * Double.random(in: 0.95...1.05, using: &random)
@@ -85,7 +86,7 @@ struct StepCostModelTests {
 
     @Test("a replay of measured steps takes as long together as they did, outliers and all")
     func sum() throws {
-        var random = SeededRandom(state: 4)
+        var random = SplitMix64(state: 4)
         // One sequence alone decodes: all steps are alike but for their context.
         let seconds = (0..<2000).map { _ in
             0.01 * Double.random(in: 0.9...1.1, using: &random) * (Int.random(in: 0..<10, using: &random) == 0 ? 3 : 1)
@@ -97,8 +98,8 @@ struct StepCostModelTests {
         let measured = seconds.reduce(0, +)
         #expect(abs(outcome.interTokenLatencies.reduce(0, +) / measured - 1) < 0.05)
         // One in ten takes three times as long, and so does the 99th percentile.
-        #expect(ReplayOutcome.percentile(99, of: outcome.interTokenLatencies) > 0.027)
-        #expect(ReplayOutcome.percentile(50, of: outcome.interTokenLatencies) < 0.0115)
+        #expect(try #require(outcome.interTokenLatencies.percentile(99)) > 0.027)
+        #expect(try #require(outcome.interTokenLatencies.percentile(50)) < 0.0115)
     }
 
     @Test("a machine that is slow for a while is slow for as long in a replay, whatever the steps in between")
@@ -151,7 +152,7 @@ struct StepCostModelTests {
 
     @Test("least squares without negative coefficients: slopes of 0 where a coefficient is free, no gain where it is 0")
     func solver() {
-        var random = SeededRandom(state: 7)
+        var random = SplitMix64(state: 7)
         for _ in 0..<200 {
             let count = Int.random(in: 1...7, using: &random)
             let rows = (0..<12).map { _ in (0..<count).map { _ in Double.random(in: -1...1, using: &random) } }

@@ -1,24 +1,8 @@
 // What the tests of the simulation share.
 
+import Primitives
 import Simulation
 import Workload
-
-/// SplitMix64: what a seed gives is the same everywhere.
-struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        return mixed(state)
-    }
-}
-
-func mixed(_ value: UInt64) -> UInt64 {
-    var value = value
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-}
 
 /// A step of so many rows; its sequences stand at `context` tokens.
 func step(decodes: Int = 0, prefillRows: Int = 0, context: Int = 100, seconds: Double = 0) -> StepSample {
@@ -51,7 +35,7 @@ func workload(_ settings: WorkloadSettings, _ requests: [WorkloadRequest]) -> Wo
 }
 
 /// Requests of all kinds that 23 blocks of 16 can hold: samples, tenants, priorities, prefixes, clients that leave.
-func randomRequests(_ count: Int, using random: inout SeededRandom) -> [WorkloadRequest] {
+func randomRequests(_ count: Int, using random: inout SplitMix64) -> [WorkloadRequest] {
     var arrival = 0.0
     return (0..<count).map { _ in
         arrival += Double.random(in: 0...0.1, using: &random)
@@ -67,7 +51,7 @@ func randomRequests(_ count: Int, using random: inout SeededRandom) -> [Workload
             let family = UInt64.random(in: 0...1, using: &random), alike = Int.random(in: 0...18, using: &random)
             let own = random.next()
             request.prefixBlocks = (0..<prompt / 16).map {
-                mixed(($0 < alike ? family : own) &+ UInt64($0) &* 1_000_003 &+ 7)
+                SplitMix64.mixed(($0 < alike ? family : own) &+ UInt64($0) &* 1_000_003 &+ 7)
             }
         }
         if Int.random(in: 0..<8, using: &random) == 0 {

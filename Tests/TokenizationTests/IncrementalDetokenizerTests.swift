@@ -46,7 +46,7 @@ struct IncrementalDetokenizerTests {
     @Test("random byte-level tokens give what decoding gives, invalid bytes included", arguments: ["smollm2", "gpt-2"])
     func randomTokens(name: String) throws {
         let tokenizer = try Published.tokenizer(name)
-        var random = SplitMix(seed: 7)
+        var random = SplitMix64(state: 7)
         // Half of them tokens of a single byte, which make the most errors.
         let bytes = (0..<tokenizer.vocabularySize).map { TokenID($0) }.filter { tokenizer.bytes(of: $0).count == 1 }
         for _ in 0..<500 {
@@ -115,22 +115,5 @@ struct IncrementalDetokenizerTests {
         #expect(tokenizer.decode([-1, .max, .min, 49152], skipSpecialTokens: false) == "")
         #expect(tokenizer.tokenText(-1) == nil)
         #expect(tokenizer.bytes(of: 49152) == [])
-    }
-}
-
-/// A small generator with a fixed sequence for each seed (SplitMix64).
-struct SplitMix {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return value ^ value >> 31
     }
 }

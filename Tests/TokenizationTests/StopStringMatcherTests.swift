@@ -1,5 +1,6 @@
 // Stop strings end a text where they must, and hold back no more than they need.
 
+import Primitives
 import Testing
 import Tokenization
 
@@ -64,7 +65,7 @@ struct StopStringMatcherTests {
 
     @Test("agrees with a naive search, however the text is cut", arguments: [false, true])
     func randomTexts(includesStop: Bool) {
-        var random = SplitMix(seed: 11)
+        var random = SplitMix64(state: 11)
         func word(_ limit: UInt64) -> String {
             String((0..<(1 + random.next() % limit)).map { _ in "abé".randomElement(at: random.next()) })
         }
@@ -87,7 +88,7 @@ struct StopStringMatcherTests {
 
     @Test("never holds back more than the longest stop string less one character")
     func holdsLittle() {
-        var random = SplitMix(seed: 13)
+        var random = SplitMix64(state: 13)
         for _ in 0..<200 {
             var matcher = StopStringMatcher(stops: ["aaab", "baa"], includeStop: false)
             var given = 0

@@ -31,7 +31,7 @@ struct TokenizerTests {
         arguments: ["smollm2", "llama-spm", "qwen2"])
     func borders(name: String) throws {
         let tokenizer = try Published.tokenizer(name)
-        var random = SplitMix(seed: 3)
+        var random = SplitMix64(state: 3)
         for text in Golden.texts.prefix(600) where !text.contains("<") {
             var pieces: [TextPiece] = []
             for scalar in text.unicodeScalars {
@@ -107,7 +107,7 @@ struct TokenizerTests {
         arguments: ["smollm2", "llama-spm", "llama-bpe"])
     func longWords(name: String) throws {
         let tokenizer = try Published.tokenizer(name)
-        var random = SplitMix(seed: 5)
+        var random = SplitMix64(state: 5)
         let letters = (0..<1_000_000).map { _ in UInt8(ascii: "a") + UInt8(random.next() % 26) }
         let duration = ContinuousClock().measure {
             let ids = tokenizer.encode(String(decoding: letters, as: UTF8.self), addSpecialTokens: false)

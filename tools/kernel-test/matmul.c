@@ -77,8 +77,8 @@ static void pack(
     product->matrix = (struct pg_matrix){panels, form, rows, columns};
 }
 
-/// Quantises `values`, [TOKENS, columns], for integer forms; keeps them for float forms.
-static void set_inputs(struct product *product, float *values, int32_t columns) {
+/// Quantises `values`, [TOKENS, columns], for integer forms, to 11 bits if `is_fine`; keeps them for float forms.
+static void set_inputs(struct product *product, float *values, int32_t columns, int is_fine) {
     product->activations.columns = columns;
     product->activations.values = values;
     product->inputs = allocate(sizeof(double) * TOKENS * (size_t)columns);
@@ -88,17 +88,23 @@ static void set_inputs(struct product *product, float *values, int32_t columns) 
         return;
     const int32_t group_count = columns / PG_GROUP, tile_count = (TOKENS + PG_TOKEN_TILE - 1) / PG_TOKEN_TILE;
     struct pg_activation_group *groups = allocate_aligned(sizeof *groups * (size_t)tile_count * group_count);
+    struct pg_fine_group *fine =
+        is_fine ? allocate_aligned(sizeof *fine * (size_t)tile_count * group_count) : NULL;
     for (int32_t token = 0; token < TOKENS; token++) {
-        struct pg_activation_group *tile = groups + (size_t)(token / PG_TOKEN_TILE) * group_count;
+        const size_t first = (size_t)(token / PG_TOKEN_TILE) * group_count;
         const int32_t place = token % PG_TOKEN_TILE;
-        pg_quantize_row_portable(values + (size_t)token * columns, columns, tile, place);
+        pg_quantize_row_portable(
+            values + (size_t)token * columns, columns, groups + first, is_fine ? fine + first : NULL, place);
         for (int32_t c = 0; c < columns; c++) {
-            const struct pg_quantized *group = &tile[c / PG_GROUP].tokens[place];
-            product->inputs[(size_t)token * columns + c] =
-                (double)group->codes[c % PG_GROUP] * (double)group->scale;
+            const struct pg_quantized *group = &groups[first + c / PG_GROUP].tokens[place];
+            int32_t code = group->codes[c % PG_GROUP];
+            if (is_fine)
+                code = code * 8 + fine[first + c / PG_GROUP].tokens[place].low[c % PG_GROUP];
+            product->inputs[(size_t)token * columns + c] = (double)code * (double)group->scale;
         }
     }
     product->activations.groups = groups;
+    product->activations.fine = fine;
 }
 
 /// The portable product, checked against fp64; `exact` where every sum is an integer below 2^24.
@@ -178,31 +184,34 @@ static void free_product(struct product *product) {
     free((void *)product->matrix.panels);
     free((void *)product->activations.values);
     free((void *)product->activations.groups);
+    free((void *)product->activations.fine);
     free(product->weights);
     free(product->inputs);
     free(product->reference);
 }
 
 static void check_case(
-    int32_t source, int32_t rows, int32_t columns, fill_function *fill, int is_extreme, struct random *random
+    int32_t source, int32_t rows, int32_t columns, fill_function *fill, int is_extreme, int is_fine,
+    struct random *random
 ) {
     struct product product = {0};
     pack(&product, source, rows, columns, fill, random);
     float *values = allocate(sizeof(float) * TOKENS * (size_t)columns);
     if (is_extreme) {
-        // Codes of ±127 at a scale of 1: all alike, alternating, by chance.
+        // The largest codes at a scale of 1: all alike, alternating, by chance.
+        const float largest = is_fine ? PG_LARGEST_FINE_CODE : PG_LARGEST_CODE;
         for (int32_t token = 0; token < TOKENS; token++)
             for (int32_t c = 0; c < columns; c++) {
                 const int signs[] = {0, 1, c % 2, c / 4 % 2, (int)(random_bits(random) & 1)};
-                values[(size_t)token * columns + c] = signs[token % 5] ? -127.0f : 127.0f;
+                values[(size_t)token * columns + c] = signs[token % 5] ? -largest : largest;
             }
     } else {
         for (int32_t token = 0; token < TOKENS; token++)
             random_floats(random, values + (size_t)token * columns, (size_t)columns, 0.01f * (float)(token * token));
     }
-    set_inputs(&product, values, columns);
-    // Q6_K's largest products are no integers below 2^24, so that fp32 rounds them.
-    make_reference(&product, is_extreme && source != PG_SOURCE_Q6_K);
+    set_inputs(&product, values, columns, is_fine);
+    // The largest sums of Q6_K, and of all blocks of 256 with fine codes, are no integers below 2^24: fp32 rounds them.
+    make_reference(&product, is_extreme && source < (is_fine ? PG_SOURCE_Q2_K : PG_SOURCE_Q6_K));
     check_calls(&product);
     free_product(&product);
 }
@@ -260,20 +269,26 @@ void check_matmul(void) {
     };
     static const int32_t row_counts[] = {1, PG_PANEL_ROWS - 3, PG_PANEL_ROWS, PG_PANEL_ROWS + 1, 2 * PG_PANEL_ROWS + 9};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        begin_group("matmul: %s", cases[i].name);
-        check(pg_form_of_source(cases[i].source) == cases[i].form, "another form");
-        struct random random = random_from(100 + i);
-        for (int c = 0; c < 3; c++)
-            for (size_t r = 0; r < sizeof row_counts / sizeof row_counts[0]; r++)
-                check_case(cases[i].source, row_counts[r], cases[i].column_counts[c], fill_random, 0, &random);
-        end_group();
-        if (cases[i].form <= PG_FORM_BF16)
-            continue;
-        begin_group("matmul: %s, extreme codes", cases[i].name);
-        static fill_function *const fills[] = {fill_highest, fill_lowest, fill_alternating};
-        for (int fill = 0; fill < 3; fill++)
-            check_case(cases[i].source, PG_PANEL_ROWS + 3, cases[i].column_counts[1], fills[fill], 1, &random);
-        end_group();
+        const int is_integer = cases[i].form > PG_FORM_BF16;
+        for (int is_fine = 0; is_fine <= is_integer; is_fine++) {
+            const char *bits = is_fine ? ", 11 bits" : "";
+            begin_group("matmul: %s%s", cases[i].name, bits);
+            check(pg_form_of_source(cases[i].source) == cases[i].form, "another form");
+            struct random random = random_from(100 + i);
+            for (int c = 0; c < 3; c++)
+                for (size_t r = 0; r < sizeof row_counts / sizeof row_counts[0]; r++)
+                    check_case(
+                        cases[i].source, row_counts[r], cases[i].column_counts[c], fill_random, 0, is_fine, &random);
+            end_group();
+            if (!is_integer)
+                continue;
+            begin_group("matmul: %s%s, extreme codes", cases[i].name, bits);
+            static fill_function *const fills[] = {fill_highest, fill_lowest, fill_alternating};
+            for (int fill = 0; fill < 3; fill++)
+                check_case(
+                    cases[i].source, PG_PANEL_ROWS + 3, cases[i].column_counts[1], fills[fill], 1, is_fine, &random);
+            end_group();
+        }
     }
     check_all_halves();
 }

@@ -37,19 +37,24 @@ static void check_norm(void) {
     end_group();
 }
 
-/// What a group of a quantised row must satisfy.
-static void check_quantized(const float *values, const struct pg_quantized *group) {
+/// What a group of a quantised row must satisfy; `fine` is null where it has 8 bits.
+static void check_quantized(const float *values, const struct pg_quantized *group, const struct pg_fine_codes *fine) {
+    static const int places[] = {0, 2, 1, 3}; // of four columns' fine codes
+    const int32_t largest = fine ? PG_LARGEST_FINE_CODE : PG_LARGEST_CODE;
     float top = 0;
     for (int i = 0; i < PG_GROUP; i++)
         top = fmaxf(top, fabsf(values[i]));
     const double scale = group->scale;
-    check(fabs(scale * 127 - top) <= top * 1e-6 + 1e-42, "scale %g of %g", scale, top);
+    check(fabs(scale * largest - top) <= top * 1e-6 + 1e-41, "scale %g of %g", scale, top);
     int32_t sums[2] = {0, 0};
     for (int i = 0; i < PG_GROUP; i++) {
-        const int32_t code = group->codes[i];
+        const int32_t code = fine ? group->codes[i] * 8 + fine->low[i] : group->codes[i];
+        check(!fine || fine->pairs[i / 4 * 4 + places[i % 4]] == code, "the pair's code is not %d", code);
         sums[i / 16] += code;
-        check(abs(code) <= 127 && fabs(code * scale - values[i]) <= scale * 0.5001 + 8e-37, "%g is code %d × %g",
-              values[i], code, scale);
+        // The scale is cut by up to 4e-7 of it.
+        const double bound = scale * (0.5 + largest * 5e-7) + largest * 0x1p-127;
+        check(abs(code) <= largest && fabs(code * scale - values[i]) <= bound,
+              "%g is code %d × %g", values[i], code, scale);
     }
     const int32_t sum = sums[0] + sums[1];
     check(group->sum == (float)scale * (float)sum, "sum");
@@ -62,12 +67,13 @@ static void check_quantized(const float *values, const struct pg_quantized *grou
         check(group->half_start6[half] == PG_MAGIC_BITS - 32 * sums[half], "start of half %d", half);
 }
 
-static void check_quantize(void) {
-    begin_group("rows: quantisation");
+static void check_quantize(int is_fine) {
+    begin_group("rows: quantisation to %d bits", is_fine ? 11 : 8);
     int count;
     const struct variant *all = variants(&count);
     struct random random = random_from(201);
     enum { GROUPS = 4, COLUMNS = GROUPS * PG_GROUP };
+    const int32_t largest = is_fine ? PG_LARGEST_FINE_CODE : PG_LARGEST_CODE;
     static const float factors[] = {1, 1e-6f, 1e30f, 0, 1e-34f, 1e-37f, 1e-38f, 1e-42f};
     for (size_t i = 0; i < 8 * 8; i++) {
         float values[COLUMNS];
@@ -75,21 +81,28 @@ static void check_quantize(void) {
         if (i % 8 == 1)
             values[random_below(&random, COLUMNS)] *= 100; // one outlier
         if (i % 8 == 2) // ties: half codes at a scale of 1
-            for (int k = 0; k < COLUMNS; k++)
-                values[k] = k % PG_GROUP ? (float)(random_below(&random, 507) - 253) * 0.5f : 127.0f;
+            for (int32_t k = 0; k < COLUMNS; k++)
+                values[k] = k % PG_GROUP ? (float)(random_below(&random, largest * 4 - 1) - largest * 2 + 1) * 0.5f
+                                         : (float)largest;
         if (i % 8 == 3)
             memset(values, 0, sizeof(float) * PG_GROUP);
         const int32_t token = (int32_t)(i * 5 % PG_TOKEN_TILE);
         struct pg_activation_group expected[GROUPS], out[GROUPS];
+        struct pg_fine_group expected_fine[GROUPS], fine[GROUPS];
         memset(expected, 0x55, sizeof expected);
-        pg_quantize_row_portable(values, COLUMNS, expected, token);
+        memset(expected_fine, 0x55, sizeof expected_fine);
+        pg_quantize_row_portable(values, COLUMNS, expected, is_fine ? expected_fine : NULL, token);
         digest(expected, sizeof expected);
+        digest(expected_fine, sizeof expected_fine);
         for (int32_t g = 0; g < GROUPS; g++)
-            check_quantized(values + g * PG_GROUP, &expected[g].tokens[token]);
+            check_quantized(
+                values + g * PG_GROUP, &expected[g].tokens[token], is_fine ? &expected_fine[g].tokens[token] : NULL);
         for (int v = 0; v < count; v++) {
             memset(out, 0x55, sizeof out);
-            all[v].kernels.quantize_row(values, COLUMNS, out, token);
+            memset(fine, 0x55, sizeof fine);
+            all[v].kernels.quantize_row(values, COLUMNS, out, is_fine ? fine : NULL, token);
             check_bytes(out, expected, sizeof out, "%s: row %zu", all[v].name, i);
+            check_bytes(fine, expected_fine, sizeof fine, "%s: row %zu, fine codes", all[v].name, i);
         }
     }
     end_group();
@@ -196,7 +209,8 @@ static void check_gate_and_add(void) {
 
 void check_rows(void) {
     check_norm();
-    check_quantize();
+    check_quantize(0);
+    check_quantize(1);
     check_rotate();
     check_gate_and_add();
 }

@@ -50,8 +50,12 @@ struct pg_matrix {
     int32_t columns;
 };
 
+/// The largest codes of activations: of 8 bits, and of 11 (struct pg_fine_codes).
+#define PG_LARGEST_CODE 127
+#define PG_LARGEST_FINE_CODE 1023
+
 /// 1.5 × 2^23. Integer sums are collected on top of its bits: such a sum, read as fp32, is 12582912 + sum, exactly, as
-/// long as |sum| < 2^22; 32 products of 8-bit codes are at most 32 × 128 × 127 = 520,192.
+/// long as |sum| < 2^22; 32 products of 8-bit weights and fine codes are at most 32 × 127 × 1,023 = 4,157,472.
 #define PG_MAGIC 12582912.0f
 #define PG_MAGIC_BITS 0x4b400000
 
@@ -77,10 +81,24 @@ struct pg_activation_group {
     uint8_t padding[64];
 };
 
+/// The same 32 columns in 11 bits: value ≈ fine code × scale, where a fine code is 8 × code + low, −1023…1023. What
+/// pg_quantized says of scales and sums is of the fine codes then.
+struct pg_fine_codes {
+    int16_t pairs[PG_GROUP]; // the fine codes, columns 4v…4v+3 in the order 0 2 1 3
+    int8_t low[PG_GROUP];    // 0…7
+};
+
+/// The fine codes of a group of up to 16 tokens.
+struct pg_fine_group {
+    struct pg_fine_codes tokens[PG_TOKEN_TILE];
+    uint8_t padding[64];
+};
+
 /// A batch of activations (token by token).
 struct pg_activations {
     const float *values;                      // [tokens, columns], for float forms
     const struct pg_activation_group *groups; // [tokens / 16 rounded up, columns / 32], for integer forms
+    const struct pg_fine_group *fine;         // likewise, or null: activations of 8 bits
     int32_t columns;
 };
 
@@ -90,7 +108,8 @@ size_t pg_panel_bytes(int32_t form, int32_t columns);
 /// out[token, row] = (accumulate ? out[token, row] : 0) + Σ weights[row, column] × activations[token, column], for the
 /// rows of panels [panel_begin, panel_end) and tokens [token_begin, token_end); token_begin is a multiple of 16.
 ///
-/// The order of summation for an element depends on the form and the number of columns alone.
+/// The order of summation for an element depends on the form and the number of columns alone; sums within a group are
+/// of integers, and exact.
 typedef void pg_matmul_function(
     const struct pg_matrix *matrix, int32_t panel_begin, int32_t panel_end,
     const struct pg_activations *activations, int32_t token_begin, int32_t token_end,

@@ -11,9 +11,10 @@
 typedef void pg_rms_norm_function(const float *in, const float *weight, float epsilon, int32_t size, float *out);
 
 /// Quantises a token's row to 8 bits: groups of 32 share a scale of max|value| / 127. `size` is a multiple of 32.
-/// `tile` is the first group of the token's tile, `token` its place in it (0…15).
+/// `tile` is the first group of the token's tile, `token` its place in it (0…15). With `fine`, the first group of the
+/// same tile, to 11 bits instead: the scale is max|value| / 1023.
 typedef void pg_quantize_row_function(
-    const float *values, int32_t size, struct pg_activation_group *tile, int32_t token);
+    const float *values, int32_t size, struct pg_activation_group *tile, struct pg_fine_group *fine, int32_t token);
 
 /// Rotates the first `rotary` values of each head, pairing i with i + rotary / 2.
 /// Shapes: heads [head_count, head_size]; cosines and sines [rotary / 2]. rotary / 2 is a multiple of 4.
