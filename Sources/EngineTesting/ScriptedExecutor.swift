@@ -121,10 +121,10 @@ public final class ScriptedExecutor: Executor {
                 try require(Int(batch.positions[row]) == position, "a row's position is wrong")
                 try require(Int(batch.slotMapping[row]) == slot, "a row's slot is not where its block table says")
                 tokens[slot] = batch.tokenIDs[row]
-                cache[slot] = SplitMix64.mixed(context.hash &+ UInt64(UInt32(bitPattern: batch.tokenIDs[row])) &+ 1) | 1
+                cache[slot] = Self.mixed(context.hash &+ UInt64(UInt32(bitPattern: batch.tokenIDs[row])) &+ 1) | 1
             }
             try require(cache[slot] != 0, "a slot is read that nobody has written")
-            context.hash = SplitMix64.mixed(context.hash ^ cache[slot])
+            context.hash = Self.mixed(context.hash ^ cache[slot])
             if configuration.script != nil { context.tokens.append(tokens[slot]) }
             if position >= start { contexts[Int(sequence.firstRow) + position - start] = context }
         }
@@ -159,10 +159,16 @@ public final class ScriptedExecutor: Executor {
                 row[token] = .nan
                 continue
             }
-            row[token] = Float(SplitMix64.mixed(context.hash &+ UInt64(token)) >> 40) / Float(1 << 21)
+            row[token] = Float(Self.mixed(context.hash &+ UInt64(token)) >> 40) / Float(1 << 21)
         }
         if let context, let token = configuration.script?(context.tokens), token >= 0, Int(token) < row.count {
             row[Int(token)] = 16
         }
+    }
+
+    /// A word from another, even from 0.
+    private static func mixed(_ value: UInt64) -> UInt64 {
+        var words = SplitMix64(state: value)
+        return words.next()
     }
 }
