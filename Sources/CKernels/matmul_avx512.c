@@ -33,10 +33,6 @@ PG_INLINE ivec broadcast_four(const int8_t *codes) {
     return (ivec)_mm512_set1_epi32(four);
 }
 
-PG_INLINE ivec broadcast_start(int32_t value) {
-    return (ivec)_mm512_set1_epi32(value);
-}
-
 /// Four products of unsigned and signed bytes a lane.
 PG_INLINE ivec dot(ivec sums, ivec unsigned_codes, ivec signed_codes) {
     return (ivec)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)unsigned_codes, (__m512i)signed_codes);

@@ -7,7 +7,7 @@
 //   load_vector(address) → ivec
 // and either
 //   PG_CODE_FLIP                    what 8-bit codes are xored with, each byte
-//   products(start, half, vectors, codes) → ivec, on top of `start` the sums of a group's products with a token's 32
+//   add_products(sums, half, vectors, codes) → ivec, on top of `sums` those of a group's products with a token's 32
 //                                   codes (half 2), or of one half's (0, 1)
 // or PG_STRIP_VECTORS, how many vectors of rows it takes at once, and after this file an integer_tile of its own.
 //
@@ -35,6 +35,10 @@ PG_INLINE void read_ahead(struct read_ahead *ahead) {
 
 /// Makes the compiler keep an array in memory, and leaves the registers to others.
 #define PG_IN_MEMORY(array) __asm__ volatile("" : : "r"(array) : "memory")
+
+PG_INLINE ivec broadcast_start(int32_t value) {
+    return (ivec){0} + value;
+}
 
 /// PG_MAGIC_BITS, less what a form's codes are higher than the values they stand for, summed over a group (or half).
 PG_INLINE int32_t start_of(int32_t form, int half, int flips_codes, const struct pg_quantized *quantized) {
@@ -106,10 +110,11 @@ PG_INLINE ivec group_products(
 ) {
     const int part = halves_of(form) == 2 ? half : 2;
     const int8_t *codes = group->tokens[token].codes;
-    const int32_t start = start_of(form, half, PG_CODE_FLIP != 0, &group->tokens[token]);
+    const ivec start = broadcast_start(start_of(form, half, PG_CODE_FLIP != 0, &group->tokens[token]));
     if (!is_fine)
-        return products(start, part, vectors, codes);
-    return (products(0, part, vectors, codes) << 3) + products(start, part, vectors, fine->tokens[token].low);
+        return add_products(start, part, vectors, codes);
+    const ivec eights = add_products(broadcast_start(0), part, vectors, codes);
+    return add_products((eights << 3) + start, part, vectors, fine->tokens[token].low);
 }
 
 /// `count` tokens (a constant where this is called) against a strip of a panel's rows, whose first code is at `codes`.

@@ -49,8 +49,8 @@ PG_INLINE int8x16_t high_rows(ivec vector) {
         SUMS = vdotq_laneq_s32(SUMS, ROWS((VECTORS)[3]), CODES, 3); \
     } while (0)
 
-PG_INLINE ivec products(int32_t start, int half, const ivec vectors[8], const int8_t *token) {
-    int32x4_t low = vdupq_n_s32(start), high = low;
+PG_INLINE ivec add_products(ivec sums, int half, const ivec vectors[8], const int8_t *token) {
+    int32x4_t low = (int32x4_t)low_rows(sums), high = (int32x4_t)high_rows(sums);
     if (half != 1) {
         const int8x16_t codes = vld1q_s8(token);
         ADD_PRODUCTS(low, low_rows, vectors, codes);

@@ -30,13 +30,10 @@ PG_INLINE ivec load_vector(const uint8_t *at) {
 
 #define PG_CODE_FLIP 0
 
-PG_INLINE ivec products(int32_t start, int half, const ivec vectors[8], const int8_t *codes) {
-    ivec sums;
-    for (int row = 0; row < PG_LANES; row++) {
-        sums[row] = start;
+PG_INLINE ivec add_products(ivec sums, int half, const ivec vectors[8], const int8_t *codes) {
+    for (int row = 0; row < PG_LANES; row++)
         for (int column = half == 1 ? 16 : 0; column < (half == 0 ? 16 : 32); column++)
             sums[row] += (int8_t)((uint32_t)vectors[column / 4][row] >> column % 4 * 8) * codes[column];
-    }
     return sums;
 }
 

@@ -3,8 +3,7 @@
 
 #define PG_CODE_FLIP ((int32_t)0x80808080)
 
-PG_INLINE ivec products(int32_t start, int half, const ivec vectors[8], const int8_t *codes) {
-    ivec sums = broadcast_start(start);
+PG_INLINE ivec add_products(ivec sums, int half, const ivec vectors[8], const int8_t *codes) {
     for (int v = half == 1 ? 4 : 0; v < (half == 0 ? 4 : 8); v++)
         sums = dot(sums, vectors[v], broadcast_four(codes + v * 4));
     return sums;

@@ -24,7 +24,3 @@ PG_INLINE ivec broadcast_four(const int8_t *codes) {
     memcpy(&four, codes, 4);
     return (ivec)_mm256_set1_epi32(four);
 }
-
-PG_INLINE ivec broadcast_start(int32_t value) {
-    return (ivec)_mm256_set1_epi32(value);
-}
