@@ -7,7 +7,7 @@ enum QueueRules {
 
     static func kvSpace(_ figures: ServerFigures) -> Finding? {
         let cache = figures.cache, queue = figures.queue
-        let isWaiting = queue.isWaiting && !queue.isFull && cache.highestUsage >= fullCache
+        let isWaiting = queue.isWaiting && !figures.isFull && cache.highestUsage >= fullCache
         let isPreempting = cache.preemptions >= 1
         guard isWaiting || isPreempting || cache.usage >= nearlyFullCache else { return nil }
         let lost = figures.latency.share(of: "queue_blocks", "preemption") ?? 0
@@ -59,7 +59,7 @@ enum QueueRules {
 
     static func slots(_ figures: ServerFigures) -> Finding? {
         let queue = figures.queue
-        guard queue.isWaiting, queue.isFull, let limit = queue.slotLimit else { return nil }
+        guard queue.isWaiting, figures.isFull, let limit = queue.slotLimit else { return nil }
         let gains = limit < 32 || figures.isBandwidthBound
         let raise = Advice(
             .raise, "--max-num-seqs",
@@ -95,7 +95,7 @@ enum QueueRules {
 
     static func tokenBudget(_ figures: ServerFigures) -> Finding? {
         let queue = figures.queue
-        guard queue.isWaiting, !queue.isFull, figures.cache.highestUsage < fullCache,
+        guard queue.isWaiting, !figures.isFull, figures.cache.highestUsage < fullCache,
             let limit = figures.steps.tokenLimit, limit > 0, let tokens = figures.steps.tokensPerStep
         else { return nil }
         let share = figures.latency.share(of: "queue_token_budget") ?? 0

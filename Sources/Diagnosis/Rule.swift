@@ -32,6 +32,13 @@ extension ServerFigures {
         steps.busyShare.map { $0 >= 0.7 } ?? (queue.running >= 0.5)
     }
 
+    /// Whether all slots are taken, in the steps if not at the scrapes: there the slot of a sequence that ended is free
+    /// until the next step is over.
+    var isFull: Bool {
+        guard let limit = queue.slotLimit, limit > 0 else { return false }
+        return max(queue.running, steps.sequences ?? 0) >= 0.9 * limit
+    }
+
     /// Whether a step's time goes by the bytes it reads rather than by its multiplications: by the machine's measured
     /// limits, or by the size of the batch if they are unknown.
     var isBandwidthBound: Bool {

@@ -35,7 +35,6 @@ public struct ServerFigures: Sendable, Equatable {
         public var waitingShare: Double { waiting > 0 ? waiting / (waiting + running) : 0 }
         /// Whether somebody waits most of the time.
         public var isWaiting: Bool { waiting >= 0.5 }
-        public var isFull: Bool { slotLimit.map { $0 > 0 && running >= 0.9 * $0 } ?? false }
     }
 
     public struct Cache: Sendable, Equatable {

@@ -103,6 +103,18 @@ struct RuleTests {
         #expect(many.advice.map(\.setting).starts(with: ["more cores or another replica", "--max-num-queued-reqs"]))
     }
 
+    @Test("a slot that was free at a scrape, between two sequences, is a taken one if the steps were full")
+    func slotBetweenSequences() throws {
+        var scrapes = Scrapes()
+        scrapes.busy(steps: 200, sequences: 1, multiplyAdds: 38e9, bytes: 27e9)
+        scrapes.gauge("pagoda_max_running_sequences", 1)
+        scrapes.gauge("vllm:num_requests_running", 0.5)
+        scrapes.gauge("vllm:num_requests_waiting", 3)
+        #expect(try scrapes.verdict.main.limit == .slots)
+        scrapes.gauge("pagoda_max_running_sequences", 2)
+        #expect(try !scrapes.verdict.findings.map(\.limit).contains(.slots))
+    }
+
     @Test("prompts that wait beside free slots and blocks, with full steps, mean the token budget")
     func tokenBudget() throws {
         var scrapes = Scrapes()

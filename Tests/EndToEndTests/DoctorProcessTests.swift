@@ -126,7 +126,7 @@ struct DoctorProcessTests {
     @Test("--fail-on decides the exit status")
     func exitStatus() async throws {
         let server = try await RunningServer(["--max-num-seqs", "1"])
-        let users = load(server, clients: 4, Self.completion(tokens: 100))
+        let users = load(server, clients: 4, Self.completion(tokens: 300))
         defer { users.cancel() }
         try await wait(for: "vllm_waiting_requests", toReach: 3, at: server)
         for (options, status) in [([], 0), (["--fail-on", "trouble"], 2), (["--fail-on", "limit"], 2)] {

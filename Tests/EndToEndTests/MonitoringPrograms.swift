@@ -28,7 +28,7 @@ class MonitoringProgram: @unchecked Sendable {
         process.arguments = options(port)
         process.currentDirectoryURL = folder
         process.standardError = try FileHandle(forWritingTo: log)
-        try process.run()
+        try process.runBesideTest()
         let deadline = ContinuousClock.now + .seconds(30)
         while (try? await get("/-/ready")) == nil {
             let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
@@ -38,10 +38,7 @@ class MonitoringProgram: @unchecked Sendable {
     }
 
     deinit {
-        if process.isRunning {
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
-        }
+        process.endNow()
         try? FileManager.default.removeItem(at: folder)
     }
 

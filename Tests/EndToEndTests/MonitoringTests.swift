@@ -201,11 +201,11 @@ struct MonitoringTests {
                 group.addTask {
                     let body = """
                         {"prompt": "Report number \(number) on the state of the harbour, its ships, its cranes and its \
-                        weather, written by the one who is on duty:", "max_tokens": 24, "ignore_eos": true}
+                        weather, written by the one who is on duty:", "max_tokens": 40, "ignore_eos": true}
                         """
                     _ = try? await server.post("/v1/completions", body)
                 }
-                try await Task.sleep(for: .milliseconds(40))
+                try await Task.sleep(for: .milliseconds(25))
             }
             group.cancelAll()
         }

@@ -63,7 +63,7 @@ final class RunningNginx: @unchecked Sendable {
         process.executableURL = URL(filePath: try TestFiles.nginx())
         process.arguments = ["-e", "stderr", "-p", folder.path + "/", "-c", folder.path + "/nginx.conf"]
         process.standardError = try FileHandle(forWritingTo: log)
-        try process.run()
+        try process.runBesideTest()
         let deadline = ContinuousClock.now + .seconds(20)
         while (try? await answer(.GET, "/health").status) != .ok {
             let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
@@ -73,10 +73,7 @@ final class RunningNginx: @unchecked Sendable {
     }
 
     deinit {
-        if process.isRunning {
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
-        }
+        process.endNow()
         try? FileManager.default.removeItem(at: folder)
     }
 

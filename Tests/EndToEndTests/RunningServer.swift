@@ -17,7 +17,7 @@ final class RunningServer: @unchecked Sendable {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.certificateVerification = .none
         configuration.tlsConfiguration = tls
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 1024
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
 
@@ -43,7 +43,7 @@ final class RunningServer: @unchecked Sendable {
             + (options.contains("--model") ? [] : [try model ?? TestFiles.model(), "--max-model-len", "2048"]) + options
         if let environment { process.environment = environment }
         process.standardError = try FileHandle(forWritingTo: log)
-        try process.run()
+        try process.runBesideTest()
         let deadline = ContinuousClock.now + .seconds(60)
         while try await status("/health") != .ok {
             try #require(process.isRunning && ContinuousClock.now < deadline, "the server did not start: \(logText)")
@@ -52,8 +52,7 @@ final class RunningServer: @unchecked Sendable {
     }
 
     deinit {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        process.waitUntilExit()
+        process.endNow()
         try? FileManager.default.removeItem(at: log)
     }
 
