@@ -7,8 +7,8 @@
 // Vectors of 16 at once, for few queries; a span has four.
 #define PG_MOST_VECTORS 4
 
-/// scores[q][position] = queries[q] · keys[:, position] for the positions below `end`, rounded up. The keys of `next`
-/// are asked for meanwhile.
+/// scores[q][position] = queries[q] · keys[:, position] for the positions below `end`, rounded up. The keys of `next`,
+/// unless it is null, are asked for meanwhile.
 PG_INLINE void score(
     int32_t type, const struct span *span, const struct span *next, int32_t size, int32_t end,
     const float *const *queries, int count, float (*scores)[SPAN]
@@ -26,7 +26,7 @@ PG_INLINE void score(
         for (int32_t d = 0; d < size; d++) {
 #pragma unroll
             for (int i = 0; i < vectors; i++) {
-                if (type != PG_CACHE_F32)
+                if (next)
                     __builtin_prefetch(next->keys[unit + 2 * i] + (size_t)d * next->key_stride);
                 const f32x16 key = cache_load16(type, keys[i]);
                 keys[i] += span->key_stride;
@@ -44,7 +44,7 @@ PG_INLINE void score(
 
 /// out[q] = out[q] × corrections[q] + Σ weights[q][position] × values[position, :] over positions [begin, end), for
 /// the dimensions from `d` on, 16 × `vectors` at once as long as there are so many; returns the first that is left. The
-/// values of `next` are asked for meanwhile.
+/// values of `next`, unless it is null, are asked for meanwhile.
 PG_INLINE int32_t add_dimensions(
     int32_t type, const struct span *span, const struct span *next, int32_t size, float (*weights)[SPAN],
     int32_t begin, int32_t end, const float *corrections, float *const *out, int count, int32_t d, int vectors
@@ -58,18 +58,21 @@ PG_INLINE int32_t add_dimensions(
                 sums[q][i] = load16f(out[q] + d + i * 16) * broadcast16(corrections[q]);
         for (int32_t position = begin; position < end;) {
             const size_t place = ((size_t)(position % 8) * size + d) * bytes;
-            const uint8_t *value = span->values[position / 8] + place, *ahead = next->values[position / 8] + place;
+            const uint8_t *value = span->values[position / 8] + place;
+            const uint8_t *ahead = next ? next->values[position / 8] + place : NULL;
             const int32_t unit_end = position / 8 * 8 + 8 < end ? position / 8 * 8 + 8 : end;
-            for (; position < unit_end; position++, value += (size_t)size * bytes, ahead += (size_t)size * bytes) {
+            for (; position < unit_end; position++, value += (size_t)size * bytes) {
 #pragma unroll
                 for (int i = 0; i < vectors; i++) {
-                    if (type != PG_CACHE_F32 && i % 2 == 0)
+                    if (next && i % 2 == 0)
                         __builtin_prefetch(ahead + (size_t)i * 16 * bytes);
                     const f32x16 sixteen = cache_load16(type, value + (size_t)i * 16 * bytes);
 #pragma unroll
                     for (int q = 0; q < count; q++)
                         sums[q][i] = fma16(broadcast16(weights[q][position]), sixteen, sums[q][i]);
                 }
+                if (next)
+                    ahead += (size_t)size * bytes;
             }
         }
 #pragma unroll
@@ -103,10 +106,19 @@ PG_INLINE void add_values(
         }
 }
 
-/// A query's running softmax.
-struct softmax {
-    float highest;
-    float sum;
+#include "attention_parts.h"
+#include "attention_int16.h"
+
+/// What a task keeps of each of its queries; in its scratch.
+struct state {
+    struct softmax *totals;  // of all parts so far
+    struct softmax *parts;   // of the current one
+    float (*weights)[SPAN];  // of a span; with int16 codes, in the same place
+    float *corrections;      // what the sums so far are multiplied with
+    float *factors;          // what codes of weights are multiplied with
+    float *values;           // sums of the current part, [queries, head_size]
+    float *query_scales;     // with int16
+    int16_t *query_codes;    // likewise, [queries, head_size]
 };
 
 /// Turns the scores of positions [begin, end) of a span into weights; returns the correction of what came before.
@@ -133,25 +145,6 @@ PG_INLINE float weigh(struct softmax *softmax, float *scores, int32_t begin, int
     softmax->sum = softmax->sum * correction + sum8(low8(sum) + high8(sum));
     softmax->highest = highest;
     return correction;
-}
-
-/// Joins a part to what was merged before it: out and softmax of a query.
-PG_INLINE void merge(
-    struct softmax *softmax, float *out, const struct softmax *part, const float *values, int32_t size
-) {
-    const float highest = part->highest > softmax->highest ? part->highest : softmax->highest;
-    const float before = exp8(broadcast8(softmax->highest - highest))[0];
-    const float here = exp8(broadcast8(part->highest - highest))[0];
-    for (int32_t d = 0; d < size; d += 8)
-        store8(out + d, fma8(load8(values + d), broadcast8(here), load8(out + d) * broadcast8(before)));
-    softmax->sum = softmax->sum * before + part->sum * here;
-    softmax->highest = highest;
-}
-
-PG_INLINE void normalize(const struct softmax *softmax, float *out, int32_t size) {
-    const f32x8 factor = broadcast8(1.0f / softmax->sum);
-    for (int32_t d = 0; d < size; d += 8)
-        store8(out + d, load8(out + d) * factor);
 }
 
 PG_INLINE int32_t clamp_to_span(int32_t position) {
@@ -182,44 +175,79 @@ PG_INLINE void cap_scores(float *scores, float scale, float softcap) {
         store16f(scores + i, tanh16(load16f(scores + i) * inner) * broadcast16(softcap));
 }
 
+PG_INLINE const float *query_of(const struct pg_attention_task *task, int32_t q, int32_t size) {
+    return task->queries + (size_t)(q / task->group_size) * task->query_stride + (size_t)(q % task->group_size) * size;
+}
+
+/// The scores of queries [q, q + count) for a span's positions below `end`.
+PG_INLINE void score_queries(
+    int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
+    int32_t end, int32_t q, int count, const struct state *state
+) {
+    const float *queries[PG_QUERIES];
+    const int16_t *codes[PG_QUERIES];
+    for (int i = 0; i < count; i++) {
+        queries[i] = query_of(task, q + i, size);
+        codes[i] = state->query_codes + (size_t)(q + i) * size;
+    }
+    if (type == PG_CACHE_INT16)
+        score_int16(span, next, size, end, codes, count, state->weights + q);
+    else
+        score(type, span, next, size, end, queries, count, state->weights + q);
+}
+
 /// The weights of queries [q, q + count) for a span, and the corrections of their sums so far.
 PG_INLINE void weigh_span(
     int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
-    int32_t first, int32_t q, int count, struct softmax *parts, float (*weights)[SPAN], float *corrections
+    int32_t first, int32_t q, int count, const struct state *state
 ) {
-    const float *queries[PG_QUERIES];
-    for (int i = 0; i < count; i++)
-        queries[i] = task->queries + (size_t)((q + i) / task->group_size) * task->query_stride
-            + (size_t)((q + i) % task->group_size) * size;
-    score(type, span, next, size, seen_by(task, q + count - 1, first).end, queries, count, weights + q);
+    score_queries(type, span, next, task, size, seen_by(task, q + count - 1, first).end, q, count, state);
+    struct weight_scales scales;
+    int32_t scales_end = -1;
     for (int32_t i = q; i < q + count; i++) {
+        float *weights = state->weights[i];
         const struct seen seen = seen_by(task, i, first);
-        if (seen.begin < seen.end) {
-            if (span->is_scaled)
-                scale_positions(weights[i], span->key_scales, seen.end);
-            if (task->softcap > 0)
-                cap_scores(weights[i], task->scale, task->softcap);
-            const float scale = task->softcap > 0 ? 1 : task->scale;
-            corrections[i] = weigh(&parts[i], weights[i], seen.begin, seen.end, scale);
-            if (span->is_scaled)
-                scale_positions(weights[i], span->value_scales, seen.end);
+        if (seen.begin >= seen.end) {
+            state->corrections[i] = 1;
+            state->factors[i] = 0;
+            memset(weights, 0, sizeof state->weights[i]);
+        } else if (type == PG_CACHE_INT16) {
+            if (seen.end != scales_end) {
+                scales = weight_scales_of(span, seen.end);
+                scales_end = seen.end;
+            }
+            state->corrections[i] = weigh_int16(
+                &state->parts[i], weights, span, &scales, seen.begin, seen.end, state->query_scales[i], task->scale,
+                task->softcap, &state->factors[i]);
         } else {
-            corrections[i] = 1;
-            memset(weights[i], 0, sizeof weights[i]);
+            if (span->is_scaled)
+                scale_positions(weights, span->key_scales, seen.end);
+            if (task->softcap > 0)
+                cap_scores(weights, task->scale, task->softcap);
+            const float scale = task->softcap > 0 ? 1 : task->scale;
+            state->corrections[i] = weigh(&state->parts[i], weights, seen.begin, seen.end, scale);
+            if (span->is_scaled)
+                scale_positions(weights, span->value_scales, seen.end);
         }
     }
 }
 
-/// Adds the weighted values of a span to the sums of queries [q, q + count), [queries, head_size].
+/// Adds the weighted values of a span to the sums of queries [q, q + count).
 PG_INLINE void add_span(
     int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
-    int32_t first, int32_t q, int count, float (*weights)[SPAN], const float *corrections, float *values
+    int32_t first, int32_t q, int count, const struct state *state
 ) {
     float *sums[PG_QUERIES];
     for (int i = 0; i < count; i++)
-        sums[i] = values + (size_t)(q + i) * size;
+        sums[i] = state->values + (size_t)(q + i) * size;
     const int32_t begin = seen_by(task, q, first).begin, end = seen_by(task, q + count - 1, first).end;
-    add_values(type, span, next, size, weights + q, begin, end, corrections + q, sums, count);
+    float (*weights)[SPAN] = state->weights + q;
+    const float *corrections = state->corrections + q;
+    if (type == PG_CACHE_INT16)
+        add_values_int16(
+            span, next, size, weights, state->factors + q, begin, end, corrections, sums, count);
+    else
+        add_values(type, span, next, size, weights, begin, end, corrections, sums, count);
 }
 
 /// Does X with COUNT queries from `q` on, as many at once as there are registers for, until all have had it.
@@ -229,37 +257,82 @@ PG_INLINE void add_span(
 /// since both together do not fit the first cache.
 PG_INLINE void attend_queries(
     int32_t type, const struct span *span, const struct span *next, const struct pg_attention_task *task, int32_t size,
-    int32_t first, int32_t q_begin, int32_t q_end, struct softmax *parts, float (*weights)[SPAN], float *corrections,
-    float *values
+    int32_t first, int32_t q_begin, int32_t q_end, const struct state *state
 ) {
 #define X(COUNT) \
     if (done == 0 && q_end - q >= COUNT) { \
-        weigh_span(type, span, next, task, size, first, q, COUNT, parts, weights, corrections); \
+        weigh_span(type, span, next, task, size, first, q, COUNT, state); \
         done = COUNT; \
     }
     EACH_QUERY
 #undef X
 #define X(COUNT) \
     if (done == 0 && q_end - q >= COUNT) { \
-        add_span(type, span, next, task, size, first, q, COUNT, weights, corrections, values); \
+        add_span(type, span, next, task, size, first, q, COUNT, state); \
         done = COUNT; \
     }
     EACH_QUERY
 #undef X
 }
 
+/// The same of a span that is in the first cache, or will be.
 static void attend_queries_f32(
     const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first, int32_t q_begin,
-    int32_t q_end, struct softmax *parts, float (*weights)[SPAN], float *corrections, float *values
+    int32_t q_end, const struct state *state
 ) {
-    attend_queries(
-        PG_CACHE_F32, span, span, task, size, first, q_begin, q_end, parts, weights, corrections, values);
+    attend_queries(PG_CACHE_F32, span, NULL, task, size, first, q_begin, q_end, state);
 }
 
-/// Queries that are few, PG_DIRECT_QUERIES, read the cache itself; many share a copy in fp32, and each number is
-/// converted once.
+static void attend_queries_int16(
+    const struct span *span, const struct pg_attention_task *task, int32_t size, int32_t first, int32_t q_begin,
+    int32_t q_end, const struct state *state
+) {
+    attend_queries(PG_CACHE_INT16, span, NULL, task, size, first, q_begin, q_end, state);
+}
+
+/// Queries that are few, PG_DIRECT_QUERIES, read the cache itself and ask for what comes next; many share a copy in
+/// fp32, and each number is converted once.
 PG_INLINE int reads_cache(const struct pg_cache *cache, int32_t query_count) {
     return cache->block_size % 16 == 0 && query_count <= PG_DIRECT_QUERIES;
+}
+
+/// Lays out what is kept of the queries, from `scratch` on.
+PG_INLINE struct state state_in(float *scratch, int32_t query_count, int32_t size) {
+    struct state state;
+    state.values = scratch;
+    state.weights = (float (*)[SPAN])(void *)(state.values + (size_t)query_count * size);
+    state.corrections = (float *)(void *)(state.weights + query_count);
+    state.factors = state.corrections + query_count;
+    state.query_scales = state.factors + query_count;
+    state.totals = (struct softmax *)(void *)(state.query_scales + query_count);
+    state.parts = state.totals + query_count;
+    state.query_codes = (int16_t *)(void *)(state.parts + query_count);
+    return state;
+}
+
+/// Queries [q, q_end) of a task against the span of their KV head, the task's `index`-th of `heads`, from `first` on.
+PG_INLINE void attend_span(
+    int32_t type, const struct pg_cache *cache, const struct pg_attention_task *task, int32_t heads, int32_t index,
+    int32_t first, int32_t end, int32_t q, int32_t q_end, const struct state *state, float *copies
+) {
+    const int32_t size = cache->head_size, head = task->kv_head + index;
+    struct span span, next;
+    if (reads_cache(cache, q_end - q)) {
+        const int32_t following = first + SPAN < end ? first + SPAN : first;
+        find_span(cache, task, head, first, clamp_to_span(end - first), &span);
+        find_ahead(cache, task, heads, index, following, clamp_to_span(end - following), &next);
+        attend_queries(type, &span, &next, task, size, first, q, q_end, state);
+    } else if (type == PG_CACHE_INT16 && cache->block_size % 16 == 0) {
+        find_span(cache, task, head, first, clamp_to_span(end - first), &span);
+        attend_queries_int16(&span, task, size, first, q, q_end, state);
+    } else {
+        copy_span(
+            type, cache, task, head, first, clamp_to_span(end - first), copies, copies + (size_t)size * SPAN, &span);
+        if (type == PG_CACHE_INT16)
+            attend_queries_int16(&span, task, size, first, q, q_end, state);
+        else
+            attend_queries_f32(&span, task, size, first, q, q_end, state);
+    }
 }
 
 PG_INLINE void attend(
@@ -269,18 +342,17 @@ PG_INLINE void attend(
     const int32_t query_count = task->row_count * group_size, heads = task->rows_are_heads ? task->row_count : 1;
     const int32_t queries_per_head = query_count / heads;
     const int32_t end = task->first_position + (task->rows_are_heads ? 1 : task->row_count);
-    float *keys = scratch, *copied = keys + (size_t)size * SPAN, *values = copied + (size_t)size * SPAN;
-    float (*weights)[SPAN] = (float (*)[SPAN])(void *)(values + (size_t)query_count * size);
-    float *corrections = (float *)(void *)(weights + query_count);
-    struct softmax *totals = (struct softmax *)(void *)(corrections + query_count);
-    struct softmax *parts = totals + query_count;
+    const struct state state = state_in(scratch + (size_t)2 * size * SPAN, query_count, size);
     for (int32_t q = 0; q < query_count; q++) {
-        totals[q] = (struct softmax){-INFINITY, 0};
+        state.totals[q] = (struct softmax){-INFINITY, 0};
         if (task->partials) { // a part before the window stays empty
             float *partial = task->partials + (size_t)q * PG_ATTENTION_PARTIAL(size);
             memset(partial, 0, (size_t)size * sizeof(float));
-            memcpy(partial + size, &totals[q], sizeof totals[q]);
+            memcpy(partial + size, &state.totals[q], sizeof state.totals[q]);
         }
+        if (type == PG_CACHE_INT16)
+            state.query_scales[q] =
+                quantize_query(query_of(task, q, size), size, state.query_codes + (size_t)q * size);
     }
     const int32_t lowest = task->window > 0 ? task->first_position - task->window + 1 : 0;
     int32_t first = (lowest < 0 ? 0 : lowest) / SPAN * SPAN, part = first / PG_ATTENTION_PART;
@@ -290,62 +362,32 @@ PG_INLINE void attend(
     }
     for (; part < task->part_end && part * PG_ATTENTION_PART < end; part++) {
         const int32_t part_end = (part + 1) * PG_ATTENTION_PART < end ? (part + 1) * PG_ATTENTION_PART : end;
-        memset(values, 0, (size_t)query_count * size * sizeof(float));
+        memset(state.values, 0, (size_t)query_count * size * sizeof(float));
         for (int32_t q = 0; q < query_count; q++)
-            parts[q] = (struct softmax){-INFINITY, 0};
+            state.parts[q] = (struct softmax){-INFINITY, 0};
         for (; first < part_end; first += SPAN)
             for (int32_t i = 0; i < heads; i++) {
-                const int32_t head = task->kv_head + i, q = i * queries_per_head, q_end = q + queries_per_head;
-                struct span span, next;
-                if (reads_cache(cache, queries_per_head)) {
-                    const int32_t following = first + SPAN < end ? first + SPAN : first;
-                    find_span(cache, task, head, first, clamp_to_span(end - first), &span);
-                    find_ahead(cache, task, heads, i, following, clamp_to_span(end - following), &next);
-                    attend_queries(
-                        type, &span, &next, task, size, first, q, q_end, parts, weights, corrections, values);
-                } else {
-                    copy_span(type, cache, task, head, first, clamp_to_span(end - first), keys, copied, &span);
-                    attend_queries_f32(&span, task, size, first, q, q_end, parts, weights, corrections, values);
-                }
+                const int32_t q = i * queries_per_head;
+                attend_span(type, cache, task, heads, i, first, end, q, q + queries_per_head, &state, scratch);
             }
         for (int32_t q = 0; q < query_count; q++) {
             float *out = task->out + (size_t)(q / group_size) * task->out_stride + (size_t)(q % group_size) * size;
+            const float *values = state.values + (size_t)q * size;
             if (task->partials) {
                 float *partial = task->partials + (size_t)q * PG_ATTENTION_PARTIAL(size);
-                memcpy(partial, values + (size_t)q * size, (size_t)size * sizeof(float));
-                memcpy(partial + size, &parts[q], sizeof parts[q]);
-            } else if (totals[q].sum == 0) {
-                memcpy(out, values + (size_t)q * size, (size_t)size * sizeof(float));
-                totals[q] = parts[q];
-            } else if (parts[q].sum > 0) {
-                merge(&totals[q], out, &parts[q], values + (size_t)q * size, size);
+                memcpy(partial, values, (size_t)size * sizeof(float));
+                memcpy(partial + size, &state.parts[q], sizeof state.parts[q]);
+            } else if (state.totals[q].sum == 0) {
+                memcpy(out, values, (size_t)size * sizeof(float));
+                state.totals[q] = state.parts[q];
+            } else if (state.parts[q].sum > 0) {
+                merge(&state.totals[q], out, &state.parts[q], values, size);
             }
         }
     }
     for (int32_t q = 0; q < query_count && !task->partials; q++) {
         float *out = task->out + (size_t)(q / group_size) * task->out_stride + (size_t)(q % group_size) * size;
-        normalize(&totals[q], out, size);
-    }
-}
-
-void PG_NAME(pg_merge_parts)(const struct pg_attention_task *task, int32_t head_size) {
-    const int32_t query_count = task->row_count * task->group_size;
-    for (int32_t q = 0; q < query_count; q++) {
-        float *out = task->out + (size_t)(q / task->group_size) * task->out_stride
-            + (size_t)(q % task->group_size) * head_size;
-        struct softmax total = {-INFINITY, 0}, part;
-        for (int32_t i = task->first_part; i < task->part_end; i++) {
-            const float *partial =
-                task->partials + ((size_t)(i - task->first_part) * query_count + q) * PG_ATTENTION_PARTIAL(head_size);
-            memcpy(&part, partial + head_size, sizeof part);
-            if (total.sum == 0) {
-                memcpy(out, partial, (size_t)head_size * sizeof(float));
-                total = part;
-            } else if (part.sum > 0) {
-                merge(&total, out, &part, partial, head_size);
-            }
-        }
-        normalize(&total, out, head_size);
+        normalize(&state.totals[q], out, size);
     }
 }
 
@@ -354,6 +396,7 @@ void PG_NAME(pg_attend)(const struct pg_cache *cache, const struct pg_attention_
     case PG_CACHE_F32: attend(PG_CACHE_F32, cache, task, scratch); break;
     case PG_CACHE_F16: attend(PG_CACHE_F16, cache, task, scratch); break;
     case PG_CACHE_INT8: attend(PG_CACHE_INT8, cache, task, scratch); break;
+    case PG_CACHE_INT16: attend(PG_CACHE_INT16, cache, task, scratch); break;
     default: attend(PG_CACHE_BF16, cache, task, scratch); break;
     }
 }

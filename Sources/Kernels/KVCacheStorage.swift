@@ -5,8 +5,12 @@ internal import CKernels
 /// Element type of the KV cache.
 public enum KVCacheType: String, Sendable, CaseIterable {
     case float32, float16, bfloat16
-    /// Codes with a scale for each token and head.
-    case int8
+    /// Codes of 8 or 13 bits with a scale for each token and head. Int16's products are summed in integers; its heads
+    /// have `largestInt16HeadSize` numbers at most.
+    case int8, int16
+
+    /// What sums of 32 bits have room for.
+    public static let largestInt16HeadSize = 256
 
     var code: Int32 {
         switch self {
@@ -14,6 +18,7 @@ public enum KVCacheType: String, Sendable, CaseIterable {
         case .float16: Int32(PG_CACHE_F16.rawValue)
         case .bfloat16: Int32(PG_CACHE_BF16.rawValue)
         case .int8: Int32(PG_CACHE_INT8.rawValue)
+        case .int16: Int32(PG_CACHE_INT16.rawValue)
         }
     }
 }
@@ -58,6 +63,7 @@ public struct KVCacheStorage: @unchecked Sendable {
 
     public init(shape: KVCacheShape, blockCount: Int, in arena: Arena) throws(KernelError) {
         precondition(shape.blockSize > 0 && shape.blockSize % 8 == 0 && shape.headSize % 8 == 0, "unsupported shape")
+        precondition(shape.type != .int16 || shape.headSize <= KVCacheType.largestInt16HeadSize, "unsupported shape")
         self.shape = shape
         self.blockCount = blockCount
         blockBytesPerLayer = shape.bytesPerLayer

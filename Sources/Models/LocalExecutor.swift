@@ -14,7 +14,7 @@ public struct LocalExecutorOptions: Sendable {
     public var rounding: RoundedForm?
     /// Rounds the output head likewise.
     public var headRounding: RoundedForm?
-    public var cacheType = KVCacheType.float16
+    public var cacheType = KVCacheType.int16
     /// Tokens a KV block holds; a multiple of 8.
     public var blockSize = 16
     public var blockCount = 1

@@ -36,7 +36,7 @@ struct LoadPlan {
         executor.computesInFloat32 = try model.computesInFloat32()
         executor.rounding = rounding
         executor.headRounding = try model.headRounding(of: checkpoint, layers: rounding)
-        executor.cacheType = try cache.type()
+        executor.cacheType = try cache.type(headSize: configuration.headSize)
         executor.blockSize = try cache.checkedBlockSize()
         executor.maximumModelLength = maximumLength
         executor.maximumRows = try positive(scheduler.maxNumBatchedTokens.value, option: "max-num-batched-tokens")
@@ -139,11 +139,17 @@ extension ModelOptions {
 }
 
 extension CacheOptions {
-    func type() throws(CommandError) -> KVCacheType {
-        if kvCacheDtype == "auto" { return .float16 }
+    func type(headSize: Int) throws(CommandError) -> KVCacheType {
+        let hasRoom = headSize <= KVCacheType.largestInt16HeadSize
+        if kvCacheDtype == "auto" { return hasRoom ? .int16 : .float16 }
         guard let type = KVCacheType(rawValue: kvCacheDtype) else {
             throw .invalidOption(
-                name: "kv-cache-dtype", value: kvCacheDtype, allowed: "auto, float16, bfloat16, float32 or int8")
+                name: "kv-cache-dtype", value: kvCacheDtype, allowed: "auto, int16, float16, bfloat16, float32 or int8")
+        }
+        guard type != .int16 || hasRoom else {
+            throw .invalidOption(
+                name: "kv-cache-dtype", value: kvCacheDtype,
+                allowed: "float16, bfloat16, float32 or int8 with attention heads of \(headSize) numbers")
         }
         return type
     }

@@ -65,7 +65,7 @@ struct CacheOptions: ParsableArguments {
     @Option(help: "Memory of the KV cache, such as 4G; by default from the machine's or the container's memory.")
     var kvCacheMemoryBytes: HumanCount?
 
-    @Option(help: "Element type of the KV cache: auto (float16), float16, bfloat16, float32 or int8.")
+    @Option(help: "Element type of the KV cache: auto (int16), int16, float16, bfloat16, float32 or int8.")
     var kvCacheDtype = "auto"
 
     @Flag(inversion: .prefixedNo, help: "Share the KV blocks of common prefixes between requests.")

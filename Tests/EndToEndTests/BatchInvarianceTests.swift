@@ -78,7 +78,7 @@ struct BatchInvarianceTests {
         var options = LocalExecutorOptions()
         options.threadCount = 2
         options.computesInFloat32 = isReferenceMode
-        options.cacheType = isReferenceMode ? .float32 : .float16
+        options.cacheType = isReferenceMode ? .float32 : .int16
         options.blockSize = arrangement.blockSize
         options.maximumModelLength = 1024
         options.maximumRows = 512

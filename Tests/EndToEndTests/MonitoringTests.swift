@@ -159,9 +159,9 @@ struct MonitoringTests {
 
     @Test("a queue that outgrows the KV cache alerts by latency, KV usage and growth; a dead server pages and mails")
     func scenarioOne() async throws {
-        // 130 blocks: some thirty of the requests below, all let in as fast as they come.
+        // 131 blocks: some thirty of the requests below, all let in as fast as they come.
         let server = try await RunningServer([
-            "--kv-cache-memory-bytes", "48000000", "--max-num-seqs", "64", "--max-decode-slowdown", "0",
+            "--kv-cache-memory-bytes", "50000000", "--max-num-seqs", "64", "--max-decode-slowdown", "0",
         ])
         let received = Mutex<[Notification]>([])
         // Stands for the DingTalk bridge, WeCom's interface and the generic webhook.

@@ -144,7 +144,7 @@ struct AttentionTests {
 
     @Test(
         "narrower caches cost no more than their rounding",
-        arguments: [(KVCacheType.float16, 1e-3), (.bfloat16, 1e-2), (.int8, 2e-2)])
+        arguments: [(KVCacheType.float16, 1e-3), (.bfloat16, 1e-2), (.int8, 2e-2), (.int16, 1e-3)])
     func cacheTypes(type: KVCacheType, tolerance: Double) throws {
         let test = AttentionCase(length: 80)
         let found = try test.run(blockSize: 16, chunk: 80, type: type)

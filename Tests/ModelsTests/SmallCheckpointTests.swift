@@ -40,7 +40,7 @@ struct SmallCheckpointTests {
             func rows(workers: Int) throws -> [[Float]] {
                 let runner = try PlainRunner(checkpoint, sequences: 5, length: 600) {
                     $0.threadCount = workers
-                    $0.cacheType = .float16
+                    $0.cacheType = .int16
                 }
                 let streams = (1..<5).map { sequence in
                     PlainRunner.Piece(sequence: sequence, start: 0, tokens: Array(prompt[..<(sequence + 3)]), wanted: 1)

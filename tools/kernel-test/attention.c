@@ -86,7 +86,7 @@ static void attend(
 }
 
 static void check_against_doubles(
-    const struct sequence *sequence, int32_t type, struct view view, const float *out
+    const struct sequence *sequence, int32_t type, struct view view, double allowed, const float *out
 ) {
     const int32_t size = sequence->shape.head_size, group = sequence->shape.group_size;
     double *mean = allocate(sizeof(double) * size);
@@ -116,26 +116,27 @@ static void check_against_doubles(
             double worst = 0;
             for (int32_t d = 0; d < size; d++)
                 worst = fmax(worst, fabs(actual[d] - mean[d] / sum));
-            check(worst <= 2e-5, "row %d, head %d is %g off", row, head, worst);
+            check(worst <= allowed, "row %d, head %d is %g off", row, head, worst);
         }
     }
     free(mean);
 }
 
-/// What a cache in int8 keeps of the heads of `values`, [count, size].
-static void keep_int8(float *values, size_t count, int32_t size) {
+/// What codes up to `largest` keep of the heads of `values`, [count, size].
+static void keep_codes(float *values, size_t count, int32_t size, float largest) {
     for (float *head = values; head < values + count * size; head += size) {
         float top = 0;
         for (int32_t d = 0; d < size; d++)
             top = fmaxf(top, fabsf(head[d]));
         for (int32_t d = 0; d < size; d++)
-            head[d] = rintf(head[d] * (127.0f / top)) * (top / 127.0f);
+            head[d] = rintf(head[d] * (largest / top)) * (top / largest);
     }
 }
 
 static void check_sequence(struct shape shape, int32_t type, struct random *random) {
     static const struct view views[] = {{0, 0}, {1, 0}, {5, 2}, {40, 0}, {0, 2}};
     static const int32_t block_sizes[] = {8, 16, 32}, chunks[] = {1, 3, PG_ATTENTION_ROWS};
+    const int is_coded = type == PG_CACHE_INT8 || type == PG_CACHE_INT16;
     int count;
     const struct variant *all = variants(&count);
     struct sequence sequence = {.shape = shape, .row = (size_t)KV_HEADS * shape.group_size * shape.head_size};
@@ -147,18 +148,27 @@ static void check_sequence(struct shape shape, int32_t type, struct random *rand
     random_floats(random, sequence.keys, kv_count, 2);
     random_floats(random, sequence.values, kv_count, 4);
     float *kept_keys = allocate(sizeof(float) * kv_count), *kept_values = allocate(sizeof(float) * kv_count);
+    float *kept_queries = allocate(sizeof(float) * query_count);
     float *expected = allocate(sizeof(float) * query_count), *out = allocate(sizeof(float) * query_count);
     for (int w = 0; w < 5; w++) {
         attend(&sequence, &all[0], type, 32, 1, views[w], expected);
         digest(expected, sizeof(float) * query_count);
         struct sequence kept = sequence;
-        if (type == PG_CACHE_INT8) {
+        if (is_coded) {
+            const float largest = type == PG_CACHE_INT8 ? 127 : 4095;
             kept.keys = memcpy(kept_keys, sequence.keys, sizeof(float) * kv_count);
             kept.values = memcpy(kept_values, sequence.values, sizeof(float) * kv_count);
-            keep_int8(kept.keys, kv_count / shape.head_size, shape.head_size);
-            keep_int8(kept.values, kv_count / shape.head_size, shape.head_size);
+            keep_codes(kept.keys, kv_count / shape.head_size, shape.head_size, largest);
+            keep_codes(kept.values, kv_count / shape.head_size, shape.head_size, largest);
         }
-        check_against_doubles(&kept, type == PG_CACHE_INT8 ? PG_CACHE_F32 : type, views[w], expected);
+        if (type == PG_CACHE_INT16) {
+            kept.queries = memcpy(kept_queries, sequence.queries, sizeof(float) * query_count);
+            const float largest = shape.head_size <= 64 ? 8191 : 4095;
+            keep_codes(kept.queries, query_count / shape.head_size, shape.head_size, largest);
+        }
+        // Of the weights, codes of int16 keep 13 bits.
+        const double allowed = type == PG_CACHE_INT16 ? 2e-3 : 2e-5;
+        check_against_doubles(&kept, is_coded ? PG_CACHE_F32 : type, views[w], allowed, expected);
         for (int v = 0; v < count; v++) {
             // Every block size with every chunk, over the windows.
             for (int b = 0; b < 3; b++) {
@@ -175,32 +185,44 @@ static void check_sequence(struct shape shape, int32_t type, struct random *rand
     free(sequence.values);
     free(kept_keys);
     free(kept_values);
+    free(kept_queries);
     free(expected);
     free(out);
 }
 
 /// Codes are the nearest to what they stand for, and nothing, not even what is next to nothing, becomes no number.
-static void check_int8(void) {
-    begin_group("attention: rounding of the int8 cache");
+static void check_codes(int32_t type, const char *name) {
+    begin_group("attention: rounding of the %s cache", name);
     enum { SIZE = 64, BLOCK = 8 };
     int count;
     const struct variant *all = variants(&count);
     struct random random = random_from(403);
-    const size_t bytes = pg_cache_head_bytes(PG_CACHE_INT8, SIZE, BLOCK);
-    struct pg_cache cache = {allocate(bytes), allocate(bytes), PG_CACHE_INT8, BLOCK, 1, SIZE};
+    const size_t bytes = pg_cache_head_bytes(type, SIZE, BLOCK), width = type == PG_CACHE_INT8 ? 1 : 2;
+    const int32_t largest = type == PG_CACHE_INT8 ? 127 : 4095;
+    struct pg_cache cache = {allocate(bytes), allocate(bytes), type, BLOCK, 1, SIZE};
     for (int v = 0; v < count; v++) {
         for (int round = 0; round < 400; round++) {
             float values[SIZE], scales[2], magnitude = ldexpf(1, random_below(&random, 250) - 130);
             random_floats(&random, values, SIZE, round % 50 ? magnitude : 0);
             const int64_t slot = round % BLOCK;
             all[v].kernels.cache_store(&cache, slot, values, values);
-            memcpy(&scales[0], cache.keys + SIZE * BLOCK + (size_t)slot * 4, 4);
-            memcpy(&scales[1], cache.values + SIZE * BLOCK + (size_t)slot * 4, 4);
+            memcpy(&scales[0], cache.keys + SIZE * BLOCK * width + (size_t)slot * 4, 4);
+            memcpy(&scales[1], cache.values + SIZE * BLOCK * width + (size_t)slot * 4, 4);
             int wrong = scales[0] != scales[1];
             for (int d = 0; d < SIZE; d++) {
-                const int8_t key = (int8_t)cache.keys[(size_t)d * BLOCK + (size_t)slot];
-                wrong += key != (int8_t)cache.values[(size_t)slot * SIZE + d] || key == -128
-                    || !(fabs((double)key * scales[0] - values[d]) <= 0.5001 * scales[0] + 8e-37);
+                int32_t key, value;
+                if (type == PG_CACHE_INT8) {
+                    key = (int8_t)cache.keys[(size_t)d * BLOCK + (size_t)slot];
+                    value = (int8_t)cache.values[(size_t)slot * SIZE + d];
+                } else {
+                    int16_t codes[2];
+                    memcpy(&codes[0], cache.keys + ((size_t)(d / 2) * BLOCK + (size_t)slot) * 4 + d % 2 * 2, 2);
+                    memcpy(&codes[1], cache.values + ((size_t)(slot / 2) * SIZE + d) * 4 + slot % 2 * 2, 2);
+                    key = codes[0];
+                    value = codes[1];
+                }
+                wrong += key != value || abs(key) > largest
+                    || !(fabs((double)key * scales[0] - values[d]) <= 0.501 * scales[0] + ldexp(largest, -127));
             }
             check(wrong == 0, "%s: %d of %d values in round %d", all[v].name, wrong, SIZE, round);
         }
@@ -259,15 +281,17 @@ void check_attention(void) {
     static const struct {
         int32_t type;
         const char *name;
-    } types[] = {{PG_CACHE_F32, "fp32"}, {PG_CACHE_F16, "fp16"}, {PG_CACHE_BF16, "bf16"}, {PG_CACHE_INT8, "int8"}};
-    for (size_t t = 0; t < 4; t++) {
+    } types[] = {
+        {PG_CACHE_F32, "fp32"}, {PG_CACHE_F16, "fp16"}, {PG_CACHE_BF16, "bf16"}, {PG_CACHE_INT8, "int8"},
+        {PG_CACHE_INT16, "int16"}};
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
         struct random random = random_from(401);
         begin_group("attention: %s cache", types[t].name);
         for (size_t s = 0; s < 4; s++)
             check_sequence(shapes[s], types[t].type, &random);
         end_group();
-        if (types[t].type == PG_CACHE_INT8)
-            check_int8();
+        if (types[t].type == PG_CACHE_INT8 || types[t].type == PG_CACHE_INT16)
+            check_codes(types[t].type, types[t].name);
         else
             check_rounding(types[t].type, types[t].name);
     }

@@ -14,7 +14,10 @@
 #define PG_ATTENTION_ROWS 16
 
 /// INT8: codes −127…127; behind a block's keys (and values) of a head stand its fp32 scales, one a position.
-enum pg_cache_type { PG_CACHE_F32 = 0, PG_CACHE_F16 = 1, PG_CACHE_BF16 = 2, PG_CACHE_INT8 = 3 };
+/// INT16: likewise, codes −4,095…4,095. Keys of two dimensions and values of two positions are neighbours: keys
+/// [head_size / 2, block_size, 2], values [block_size / 2, head_size, 2]. Queries and weights become codes as well, of
+/// 12 to 14 bits, so that products are summed in integers; head_size is 256 at most.
+enum pg_cache_type { PG_CACHE_F32 = 0, PG_CACHE_F16 = 1, PG_CACHE_BF16 = 2, PG_CACHE_INT8 = 3, PG_CACHE_INT16 = 4 };
 
 /// Bytes that the keys (or the values) of one head take in a block.
 size_t pg_cache_head_bytes(int32_t type, int32_t head_size, int32_t block_size);
