@@ -44,13 +44,15 @@ PG_INLINE bytes load_bytes(const void *at) {
     } while (0)
 
 /// Signed 8-bit weights: adds to sums of 32 bits. maddubs wants an unsigned side, which is |weight|; the activation
-/// takes the weight's sign. Two products are at most 2 × 127 × 127 = 32,258, so 16 bits hold them.
-#define MULTIPLY_ADD8(ROWS, MAGNITUDES, ONES, FOUR, SUMS) \
+/// takes the weight's sign (OPERATION is vpsignb, SIGNS are the weights), or its bits are inverted where the weight is
+/// negative (vpxor, a mask), which gives −activation − 1. Two products are at most 2 × 127 × 128 = 32,512, so 16 bits
+/// hold them.
+#define MULTIPLY_ADD8(OPERATION, SIGNS, MAGNITUDES, ONES, FOUR, SUMS) \
     do { \
         bytes product_, four_; \
         __asm__ volatile("vpbroadcastd %[four], %[f]\n\t" \
-                "vpsignb %[row0], %[f], %[p]\n\t" \
-                "vpsignb %[row1], %[f], %[f]\n\t" \
+                OPERATION " %[sign0], %[f], %[p]\n\t" \
+                OPERATION " %[sign1], %[f], %[f]\n\t" \
                 "vpmaddubsw %[p], %[magnitude0], %[p]\n\t" \
                 "vpmaddubsw %[f], %[magnitude1], %[f]\n\t" \
                 "vpmaddwd %[ones], %[p], %[p]\n\t" \
@@ -58,7 +60,7 @@ PG_INLINE bytes load_bytes(const void *at) {
                 "vpaddd %[p], %[sums0], %[sums0]\n\t" \
                 "vpaddd %[f], %[sums1], %[sums1]" \
                 : [sums0] "+x"((SUMS)[0]), [sums1] "+x"((SUMS)[1]), [p] "=&x"(product_), [f] "=&x"(four_) \
-                : [row0] "x"((ROWS)[0]), [row1] "x"((ROWS)[1]), [magnitude0] "x"((MAGNITUDES)[0]), \
+                : [sign0] "x"((SIGNS)[0]), [sign1] "x"((SIGNS)[1]), [magnitude0] "x"((MAGNITUDES)[0]), \
                   [magnitude1] "x"((MAGNITUDES)[1]), [ones] "x"(ONES), [four] "m"(FOUR)); \
     } while (0)
 
@@ -123,22 +125,56 @@ PG_INLINE void products_narrow(
     }
 }
 
-/// 8-bit codes: vectors [first, last) of a group.
+/// What many tokens want to know of 8-bit codes: −Σ of the negative ones, for each row and group, or half of one. That
+/// is what inverted activations lack of negated ones. Negating is bound by two pipes, which multiply as well; inverting
+/// is not, but the sum has to be found first, which pays for two tiles or more.
+PG_INLINE const int16_t *prepare_panel(
+    int32_t form, int is_fine, const uint8_t *codes, int32_t group_count, int32_t token_count, int16_t *space
+) {
+    const int halves = halves_of(form);
+    if (bits_of(form) < 8 || is_fine || token_count < 2 * PG_MOST_TOKENS || group_count * halves > PG_MOST_PREPARED)
+        return NULL;
+    const bytes ones = _mm256_set1_epi8(1), minus_ones = _mm256_set1_epi16(-1), zero = _mm256_setzero_si256();
+    for (int32_t part = 0; part < group_count * halves; part++, codes += code_bytes_of(form) / (size_t)halves)
+        for (int r = 0; r < 2; r++) {
+            bytes words = zero;
+            for (int v = 0; v < 8 / halves; v++) {
+                const bytes negative = _mm256_min_epi8(load_bytes(codes + v * 64 + r * 32), zero);
+                words = _mm256_add_epi16(words, _mm256_maddubs_epi16(ones, negative));
+            }
+            const i16x8 sums = __builtin_convertvector((ivec)_mm256_madd_epi16(words, minus_ones), i16x8);
+            memcpy(space + (size_t)part * PG_PANEL_ROWS + r * 8, &sums, sizeof sums);
+        }
+    return space;
+}
+
+/// 8-bit codes: vectors [first, last) of a group, or half of one, for which `negatives` was prepared, or null.
 PG_INLINE void products8(
     const uint8_t *codes, int first, int last, const struct pg_activation_group *group, int32_t token, int count,
-    ivec (*integers)[2]
+    const int16_t *negatives, ivec (*integers)[2]
 ) {
     const bytes ones = _mm256_set1_epi16(1);
 #pragma unroll
-    for (int i = 0; i < count; i++)
-        integers[i][0] = integers[i][1] = broadcast_start(PG_MAGIC_BITS);
+    for (int r = 0; r < 2; r++) {
+        ivec start = broadcast_start(PG_MAGIC_BITS);
+        if (negatives)
+            start += (ivec)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(negatives + r * 8)));
+#pragma unroll
+        for (int i = 0; i < count; i++)
+            integers[i][r] = start;
+    }
 #pragma unroll
     for (int v = first; v < last; v++) {
         const bytes rows[2] = {load_bytes(codes + v * 64), load_bytes(codes + v * 64 + 32)};
         const bytes magnitudes[2] = {_mm256_abs_epi8(rows[0]), _mm256_abs_epi8(rows[1])};
+        const bytes zero = _mm256_setzero_si256();
+        const bytes masks[2] = {_mm256_cmpgt_epi8(zero, rows[0]), _mm256_cmpgt_epi8(zero, rows[1])};
 #pragma unroll
         for (int i = 0; i < count; i++)
-            MULTIPLY_ADD8(rows, magnitudes, ones, *four_codes(group, token + i, v), integers[i]);
+            if (negatives)
+                MULTIPLY_ADD8("vpxor", masks, magnitudes, ones, *four_codes(group, token + i, v), integers[i]);
+            else
+                MULTIPLY_ADD8("vpsignb", rows, magnitudes, ones, *four_codes(group, token + i, v), integers[i]);
     }
 }
 
@@ -190,8 +226,12 @@ PG_INLINE void integer_tile(TILE_PARAMETERS) {
                 products_fine(form, half, codes, first, last, group, fine, token, count, integers);
             else if (bits_of(form) < 8)
                 products_narrow(form, half, codes, first, last, group, token, count, integers);
+            else if (prepared)
+                products8(codes, first, last, group, token, count, prepared, integers);
             else
-                products8(codes, first, last, group, token, count, integers);
+                products8(codes, first, last, group, token, count, NULL, integers);
+            if (prepared)
+                prepared += PG_PANEL_ROWS;
             const fvec weight_scales[2] = {load_halves(scales), load_halves(scales + PG_PANEL_ROWS)};
             fvec weight_minima[2] = {broadcast(0), broadcast(0)};
             for (int r = 0; r < 2 && has_minima(form); r++)

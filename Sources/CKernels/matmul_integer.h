@@ -9,7 +9,8 @@
 //   PG_CODE_FLIP                    what 8-bit codes are xored with, each byte
 //   add_products(sums, half, vectors, codes) → ivec, on top of `sums` those of a group's products with a token's 32
 //                                   codes (half 2), or of one half's (0, 1)
-// or PG_STRIP_VECTORS, how many vectors of rows it takes at once, and after this file an integer_tile of its own.
+// or PG_STRIP_VECTORS, how many vectors of rows it takes at once, and after this file an integer_tile and a
+// prepare_panel of its own.
 //
 // What follows is the same for all of them: the sum of a row takes its groups in turn, with the same multiply-adds in
 // fp32, so that it has the same bits whatever the instruction set, the tile and the batch.
@@ -74,10 +75,18 @@ PG_INLINE fvec add_scaled(
 #define TILE_PARAMETERS \
     int32_t form, int is_fine, const uint8_t *codes, const uint8_t *scales, const uint8_t *minima, \
         int32_t group_count, const struct pg_activation_group *group, const struct pg_fine_group *fine, int32_t token, \
-        int count, struct read_ahead ahead, fvec (*sums)[PG_STRIP_VECTORS]
+        int count, struct read_ahead ahead, const int16_t *prepared, fvec (*sums)[PG_STRIP_VECTORS]
+
+/// Groups of a row that something can be prepared for.
+#define PG_MOST_PREPARED 1024
 
 #ifdef PG_STRIP_VECTORS
+#define PG_OWN_TILES
 PG_INLINE void integer_tile(TILE_PARAMETERS);
+
+/// What tiles want to know of a panel that many will walk, in `space` of 16 numbers a group; null: nothing.
+PG_INLINE const int16_t *prepare_panel(
+    int32_t form, int is_fine, const uint8_t *codes, int32_t group_count, int32_t token_count, int16_t *space);
 #else
 #define PG_STRIP_VECTORS 1
 
@@ -119,6 +128,7 @@ PG_INLINE ivec group_products(
 
 /// `count` tokens (a constant where this is called) against a strip of a panel's rows, whose first code is at `codes`.
 PG_INLINE void integer_tile(TILE_PARAMETERS) {
+    (void)prepared;
     const int halves = halves_of(form);
 #pragma unroll
     for (int i = 0; i < count; i++)
@@ -163,8 +173,8 @@ PG_INLINE void store_strip(float *out, fvec sums, int32_t row_count, int32_t acc
 PG_INLINE void strip_times_tokens(
     int32_t form, int is_fine, const uint8_t *codes, const uint8_t *scales, size_t scale_bytes, int32_t group_count,
     const struct pg_activation_group *groups, const struct pg_fine_group *fine, int32_t count,
-    struct read_ahead *ahead, size_t ahead_per_token, float *out, size_t out_stride, int32_t row_count,
-    int32_t accumulate
+    struct read_ahead *ahead, size_t ahead_per_token, const int16_t *prepared, float *out, size_t out_stride,
+    int32_t row_count, int32_t accumulate
 ) {
     for (int32_t token = 0; token < count;) {
         fvec sums[PG_TOKEN_TILE][PG_STRIP_VECTORS];
@@ -174,7 +184,7 @@ PG_INLINE void strip_times_tokens(
         ahead->step = COUNT * ahead_per_token / (size_t)group_count; \
         integer_tile( \
             form, is_fine, codes, scales, scales + scale_bytes, group_count, groups, fine, token, COUNT, *ahead, \
-            sums); \
+            prepared, sums); \
         ahead->at += COUNT * ahead_per_token; \
         done = COUNT; \
     }
@@ -206,6 +216,11 @@ PG_INLINE void integer_panels(
         const uint8_t *panel_scales = panel + code_bytes_of(form) * group_count;
         const int32_t row_count = matrix->rows - index * PG_PANEL_ROWS;
         struct read_ahead ahead = {panel + distance, 0};
+        const int16_t *prepared = NULL;
+#ifdef PG_OWN_TILES
+        int16_t space[PG_MOST_PREPARED * PG_PANEL_ROWS];
+        prepared = prepare_panel(form, is_fine, panel, group_count, token_count, space);
+#endif
         for (int32_t first = token_begin; first < token_end; first += PG_TOKEN_TILE) {
             const size_t first_group = (size_t)(first / PG_TOKEN_TILE) * group_count;
             const int32_t count = token_end - first < PG_TOKEN_TILE ? token_end - first : PG_TOKEN_TILE;
@@ -213,8 +228,8 @@ PG_INLINE void integer_panels(
                 strip_times_tokens(
                     form, is_fine, panel + strip * 4, panel_scales + strip * 2, scale_bytes, group_count,
                     activations->groups + first_group, is_fine ? activations->fine + first_group : NULL, count, &ahead,
-                    ahead_per_token, out + (size_t)first * out_stride + index * PG_PANEL_ROWS + strip, out_stride,
-                    row_count - strip, accumulate);
+                    ahead_per_token, prepared, out + (size_t)first * out_stride + index * PG_PANEL_ROWS + strip,
+                    out_stride, row_count - strip, accumulate);
         }
     }
 }
