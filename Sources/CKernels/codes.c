@@ -99,7 +99,7 @@ static void put_group(
     else
         set_low_bits(&group, codes, 0);
     if (bits_of(form) == 6)
-        set_high_bits(&group, codes, 4);
+        set_two_bits(group.words + 4, codes, 4);
     for (int half = 0; half < 2; half++) {
         group.scale[half] = pg_float_to_half(coded->scale[half]);
         group.minimum[half] = pg_float_to_half(coded->minimum[half]);

@@ -11,9 +11,11 @@ static inline int is_integer_form(int32_t form) {
     return form > PG_FORM_BF16;
 }
 
-/// Bits of a code: 4, 5, 6 or 8.
+/// Bits of a code: 2 to 6, or 8.
 static inline int bits_of(int32_t form) {
     switch (form) {
+    case PG_FORM_Q2_G16: return 2;
+    case PG_FORM_Q3Z_G16: return 3;
     case PG_FORM_Q4_G32:
     case PG_FORM_Q4Z_G32: return 4;
     case PG_FORM_Q5_G32:
@@ -26,6 +28,7 @@ static inline int bits_of(int32_t form) {
 /// The code that stands for 0, in the forms without minima.
 static inline int zero_of(int32_t form) {
     switch (form) {
+    case PG_FORM_Q3Z_G16: return 4;
     case PG_FORM_Q4Z_G32: return 8;
     case PG_FORM_Q5Z_G32: return 16;
     case PG_FORM_Q6Z_G16: return 32;
@@ -34,12 +37,19 @@ static inline int zero_of(int32_t form) {
 }
 
 static inline int has_minima(int32_t form) {
-    return form == PG_FORM_Q4_G32 || form == PG_FORM_Q5_G32 || form == PG_FORM_Q8M_G32 || form == PG_FORM_Q8M_G16;
+    return form == PG_FORM_Q2_G16 || form == PG_FORM_Q4_G32 || form == PG_FORM_Q5_G32 || form == PG_FORM_Q8M_G32 ||
+           form == PG_FORM_Q8M_G16;
 }
 
 /// How many scales a group of 32 columns has.
 static inline int halves_of(int32_t form) {
-    return form == PG_FORM_Q6Z_G16 || form == PG_FORM_Q8M_G16 ? 2 : 1;
+    switch (form) {
+    case PG_FORM_Q2_G16:
+    case PG_FORM_Q3Z_G16:
+    case PG_FORM_Q6Z_G16:
+    case PG_FORM_Q8M_G16: return 2;
+    default: return 1;
+    }
 }
 
 /// Bytes of a group's codes, 16 rows of 32 columns.

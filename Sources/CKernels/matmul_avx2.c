@@ -82,27 +82,35 @@ PG_INLINE const int32_t *four_codes(const struct pg_activation_group *group, int
     return (const int32_t *)(const void *)(group->tokens[token].codes + v * 4);
 }
 
+/// The bits of a plane's bytes that `mask` has, once they are moved to the left; `left` is negative to the right.
+PG_INLINE bytes plane_bits(const uint8_t *plane, int left, int8_t mask) {
+    const bytes all = load_bytes(plane);
+    const bytes moved = left > 0 ? _mm256_slli_epi16(all, left) : left < 0 ? _mm256_srli_epi16(all, -left) : all;
+    return _mm256_and_si256(moved, _mm256_set1_epi8(mask));
+}
+
 /// Vector v of a group's codes narrower than 8 bits, for half r of a panel's rows.
 PG_INLINE bytes unpack_codes(int32_t form, const uint8_t *codes, int v, int r) {
-    const bytes pair = load_bytes(codes + v % 4 * 64 + r * 32);
-    const bytes low = _mm256_and_si256(v < 4 ? pair : _mm256_srli_epi16(pair, 4), _mm256_set1_epi8(15));
-    if (bits_of(form) == 4)
-        return low;
-    const int is_5bit = bits_of(form) == 5;
-    const bytes high = load_bytes(codes + 256 + (is_5bit ? 0 : v / 4 * 64) + r * 32);
-    const int left = is_5bit ? 4 - v : 4 - v % 4 * 2;
-    const bytes moved = left > 0 ? _mm256_slli_epi16(high, left) : left < 0 ? _mm256_srli_epi16(high, -left) : high;
-    return _mm256_or_si256(low, _mm256_and_si256(moved, _mm256_set1_epi8(is_5bit ? 0x10 : 0x30)));
+    const int low_bits = bits_of(form) < 4 ? 2 : 4, high_bits = bits_of(form) - low_bits;
+    codes += r * 32;
+    const bytes low = low_bits == 2 ? plane_bits(codes + v / 4 * 64, -(v % 4 * 2), 3)
+                                    : plane_bits(codes + v % 4 * 64, -(v / 4 * 4), 15);
+    const uint8_t *high = codes + low_bits * 64;
+    switch (high_bits) {
+    case 0: return low;
+    case 1: return _mm256_or_si256(low, plane_bits(high, low_bits - v, (int8_t)(1 << low_bits)));
+    default: return _mm256_or_si256(low, plane_bits(high + v / 4 * 64, low_bits - v % 4 * 2, (int8_t)(3 << low_bits)));
+    }
 }
 
 /// Vectors [first, last) of a group of codes narrower than 8 bits. A 16-bit lane collects two products from each of as
 /// many vectors as cannot make it overflow, before it is widened: eight of 4-bit codes (at most 16 × 15 × 127 = 30,480
-/// either way), four of 5-bit ones (8 × 31 × 127 = 31,496), two of 6-bit ones (4 × 63 × 127 = 32,004).
+/// either way), four of 5-bit ones (8 × 31 × 127 = 31,496), two of 6-bit ones (4 × 63 × 127 = 32,004). A half has four.
 PG_INLINE void products_narrow(
     int32_t form, int half, const uint8_t *codes, int first, int last, const struct pg_activation_group *group,
     int32_t token, int count, ivec (*integers)[2]
 ) {
-    const int span = bits_of(form) == 4 ? 8 : bits_of(form) == 5 ? 4 : 2;
+    const int span = bits_of(form) == 6 ? 2 : bits_of(form) == 5 || halves_of(form) == 2 ? 4 : 8;
 #pragma unroll
     for (int begin = first; begin < last; begin += span) {
         bytes words[4][2];

@@ -44,6 +44,7 @@ PG_INLINE ivec broadcast_start(int32_t value) {
 /// PG_MAGIC_BITS, less what a form's codes are higher than the values they stand for, summed over a group (or half).
 PG_INLINE int32_t start_of(int32_t form, int half, int flips_codes, const struct pg_quantized *quantized) {
     switch (form) {
+    case PG_FORM_Q3Z_G16: return PG_MAGIC_BITS + (quantized->half_start6[half] - PG_MAGIC_BITS) / 8;
     case PG_FORM_Q4Z_G32: return quantized->start4;
     case PG_FORM_Q5Z_G32: return quantized->start4 + (quantized->start4 - PG_MAGIC_BITS);
     case PG_FORM_Q6Z_G16: return quantized->half_start6[half];
@@ -97,14 +98,17 @@ PG_INLINE void load_codes(int32_t form, const uint8_t *codes, ivec vectors[8]) {
             vectors[v] = load_vector(codes + v * 64) ^ PG_CODE_FLIP;
         return;
     }
-    for (int v = 0; v < 4; v++) {
+    const int low_bits = bits_of(form) < 4 ? 2 : 4;
+    for (int v = 0; v < 8 && low_bits == 2; v++)
+        vectors[v] = load_vector(codes + v / 4 * 64) >> v % 4 * 2 & 0x03030303;
+    for (int v = 0; v < 4 && low_bits == 4; v++) {
         const ivec pair = load_vector(codes + v * 64);
         vectors[v] = pair & 0x0f0f0f0f;
         vectors[v + 4] = pair >> 4 & 0x0f0f0f0f;
     }
-    for (int v = 0; v < 8 && bits_of(form) == 5; v++) {
-        const ivec high = load_vector(codes + 256);
-        vectors[v] |= (v < 4 ? high << (4 - v) : high >> (v - 4)) & 0x10101010;
+    for (int v = 0; v < 8 && bits_of(form) == low_bits + 1; v++) {
+        const ivec high = load_vector(codes + low_bits * 64);
+        vectors[v] |= (v < low_bits ? high << (low_bits - v) : high >> (v - low_bits)) & 0x01010101 << low_bits;
     }
     for (int v = 0; v < 8 && bits_of(form) == 6; v++) {
         const ivec high = load_vector(codes + 256 + v / 4 * 64);
@@ -258,6 +262,8 @@ void PG_NAME(pg_matmul)(
     case PG_FORM_F32: matmul_float(PG_FORM_F32, ARGUMENTS); break;
     case PG_FORM_F16: matmul_float(PG_FORM_F16, ARGUMENTS); break;
     case PG_FORM_BF16: matmul_float(PG_FORM_BF16, ARGUMENTS); break;
+    case PG_FORM_Q2_G16: matmul_integer(PG_FORM_Q2_G16, ARGUMENTS); break;
+    case PG_FORM_Q3Z_G16: matmul_integer(PG_FORM_Q3Z_G16, ARGUMENTS); break;
     case PG_FORM_Q4_G32: matmul_integer(PG_FORM_Q4_G32, ARGUMENTS); break;
     case PG_FORM_Q4Z_G32: matmul_integer(PG_FORM_Q4Z_G32, ARGUMENTS); break;
     case PG_FORM_Q5_G32: matmul_integer(PG_FORM_Q5_G32, ARGUMENTS); break;

@@ -20,10 +20,10 @@ int32_t pg_form_of_source(int32_t source) {
     case PG_SOURCE_Q5_0: return PG_FORM_Q5Z_G32;
     case PG_SOURCE_Q5_1:
     case PG_SOURCE_Q5_K: return PG_FORM_Q5_G32;
-    case PG_SOURCE_Q3_K:
+    case PG_SOURCE_Q2_K: return PG_FORM_Q2_G16;
+    case PG_SOURCE_Q3_K: return PG_FORM_Q3Z_G16;
     case PG_SOURCE_Q6_K: return PG_FORM_Q6Z_G16;
-    case PG_SOURCE_Q8_0: return PG_FORM_Q8_G32;
-    default: return PG_FORM_Q8M_G16;
+    default: return PG_FORM_Q8_G32;
     }
 }
 
@@ -112,8 +112,8 @@ void pg_pack_panel(
     case PG_SOURCE_Q5_0: BLOCKS(PG_FORM_Q5Z_G32, unpack_q5_0, 22, 1); break;
     case PG_SOURCE_Q5_1: BLOCKS(PG_FORM_Q5_G32, unpack_q5_1, 24, 1); break;
     case PG_SOURCE_Q8_0: BLOCKS(PG_FORM_Q8_G32, unpack_q8_0, 34, 1); break;
-    case PG_SOURCE_Q2_K: BLOCKS(PG_FORM_Q8M_G16, unpack_q2_k, 84, 8); break;
-    case PG_SOURCE_Q3_K: BLOCKS(PG_FORM_Q6Z_G16, unpack_q3_k, 110, 8); break;
+    case PG_SOURCE_Q2_K: BLOCKS(PG_FORM_Q2_G16, unpack_q2_k, 84, 8); break;
+    case PG_SOURCE_Q3_K: BLOCKS(PG_FORM_Q3Z_G16, unpack_q3_k, 110, 8); break;
     case PG_SOURCE_Q4_K: BLOCKS(PG_FORM_Q4_G32, unpack_q4_k, 144, 8); break;
     case PG_SOURCE_Q5_K: BLOCKS(PG_FORM_Q5_G32, unpack_q5_k, 176, 8); break;
     case PG_SOURCE_Q6_K: BLOCKS(PG_FORM_Q6Z_G16, unpack_q6_k, 210, 8); break;
@@ -125,13 +125,18 @@ void pg_pack_panel(
 /// The code of a row (0…15) and a column (0…31) of a group.
 static inline int code_at(int32_t form, const uint8_t *codes, int row, int column) {
     const size_t in_vector = (size_t)row * 4 + (size_t)column % 4;
-    const int v = column / 4;
-    if (bits_of(form) == 8)
+    const int v = column / 4, bits = bits_of(form);
+    if (bits == 8)
         return (int8_t)codes[(size_t)v * 64 + in_vector];
+    const size_t two_bits = (size_t)(v / 4) * 64 + in_vector;
+    if (bits < 4) {
+        const int low = codes[two_bits] >> v % 4 * 2 & 3;
+        return bits == 2 ? low : low | (codes[128 + in_vector] >> v & 1) << 2;
+    }
     const int low = codes[(size_t)(v % 4) * 64 + in_vector] >> v / 4 * 4 & 15;
-    switch (bits_of(form)) {
+    switch (bits) {
     case 5: return low | (codes[256 + in_vector] >> v & 1) << 4;
-    case 6: return low | (codes[256 + (size_t)(v / 4) * 64 + in_vector] >> v % 4 * 2 & 3) << 4;
+    case 6: return low | (codes[256 + two_bits] >> v % 4 * 2 & 3) << 4;
     default: return low;
     }
 }

@@ -64,14 +64,22 @@ static inline void set_low_bits(struct group *group, const uint8_t *quants, int 
                           (four_bytes(quants, v + 4) >> shift & 0x0f0f0f0f) << 4;
 }
 
-/// The words of the fifth and sixth bits, which stand at `shift` of 32 bytes, a column each.
-static inline void set_high_bits(struct group *group, const uint8_t *quants, int shift) {
-    for (int plane = 0; plane < 2; plane++) {
+/// The two words of two bits, which stand at `shift` of 32 bytes, a column each.
+static inline void set_two_bits(uint32_t words[2], const uint8_t *quants, int shift) {
+    for (int half = 0; half < 2; half++) {
         uint32_t word = 0;
         for (int i = 0; i < 4; i++)
-            word |= (four_bytes(quants, plane * 4 + i) >> shift & 0x03030303) << i * 2;
-        group->words[4 + plane] = word;
+            word |= (four_bytes(quants, half * 4 + i) >> shift & 0x03030303) << i * 2;
+        words[half] = word;
     }
+}
+
+/// The word of one bit, which stands at `shift` of 32 bytes, a column each.
+static inline uint32_t one_bit(const uint8_t *quants, int shift) {
+    uint32_t word = 0;
+    for (int v = 0; v < 8; v++)
+        word |= (four_bytes(quants, v) >> shift & 0x01010101) << v;
+    return word;
 }
 
 // A block of 32 columns is one group, one of 256 is eight.
@@ -136,8 +144,7 @@ static inline void unpack_q2_k(const uint8_t *block, struct group *groups) {
     scale_halves(-pg_load_half(block + 82), high, minima);
     set_halves(groups, scales, minima);
     for (int part = 0; part < 8; part++)
-        for (int v = 0; v < 8; v++)
-            groups[part].words[v] = four_bytes(block + 16 + part / 4 * 32, v) >> part % 4 * 2 & 0x03030303;
+        set_two_bits(groups[part].words, block + 16 + part / 4 * 32, part % 4 * 2);
 }
 
 /// Sub-block scale `index` (0…15) of Q3_K: four low bits in one nibble, two high bits in the last four bytes.
@@ -147,7 +154,6 @@ static inline int8_t q3_scale(const uint8_t *scales, int index) {
     return (int8_t)((low | high << 4) - 32);
 }
 
-/// Codes −4…3, kept around 32 as the form wants: 28…35.
 static inline void unpack_q3_k(const uint8_t *block, struct group *groups) {
     int8_t integers[16];
     uint16_t scales[16];
@@ -156,14 +162,8 @@ static inline void unpack_q3_k(const uint8_t *block, struct group *groups) {
     scale_halves(pg_load_half(block + 108), integers, scales);
     set_halves(groups, scales, 0);
     for (int part = 0; part < 8; part++) {
-        uint8_t codes[PG_GROUP];
-        for (int v = 0; v < 8; v++) {
-            const uint32_t low = four_bytes(block + 32 + part / 4 * 32, v) >> part % 4 * 2 & 0x03030303;
-            const uint32_t word = 0x1c1c1c1c + low + ((four_bytes(block, v) >> part & 0x01010101) << 2);
-            memcpy(codes + v * 4, &word, 4);
-        }
-        set_low_bits(&groups[part], codes, 0);
-        set_high_bits(&groups[part], codes, 4);
+        set_two_bits(groups[part].words, block + 32 + part / 4 * 32, part % 4 * 2);
+        groups[part].words[2] = one_bit(block, part);
     }
 }
 
@@ -197,10 +197,7 @@ static inline void unpack_q5_k(const uint8_t *block, struct group *groups) {
     set_k_scales(block, groups);
     for (int part = 0; part < 8; part++) {
         set_low_bits(&groups[part], block + 48 + part / 2 * 32, part % 2 * 4);
-        uint32_t high = 0;
-        for (int v = 0; v < 8; v++)
-            high |= (four_bytes(block + 16, v) >> part & 0x01010101) << v;
-        groups[part].words[4] = high;
+        groups[part].words[4] = one_bit(block + 16, part);
     }
 }
 
@@ -213,7 +210,7 @@ static inline void unpack_q6_k(const uint8_t *block, struct group *groups) {
     for (int part = 0; part < 8; part++) {
         const int quarter = part % 4;
         set_low_bits(&groups[part], block + part / 4 * 64 + quarter % 2 * 32, quarter / 2 * 4);
-        set_high_bits(&groups[part], block + 128 + part / 4 * 32, quarter * 2);
+        set_two_bits(groups[part].words + 4, block + 128 + part / 4 * 32, quarter * 2);
     }
 }
 

@@ -77,6 +77,55 @@ static void pack(
     product->matrix = (struct pg_matrix){panels, form, rows, columns};
 }
 
+/// Packs codes of 8 bits with scales and zero points, for the forms that no block format has.
+static void pack_codes(
+    struct product *product, int32_t form, int32_t rows, int32_t columns, int is_extreme, struct random *random
+) {
+    const int32_t width = form == PG_FORM_Q8M_G16 ? 16 : 32, panel_count = (rows + PG_PANEL_ROWS - 1) / PG_PANEL_ROWS;
+    const size_t panel_bytes = pg_panel_bytes(form, columns);
+    uint8_t *panels = allocate_aligned(panel_bytes * (size_t)panel_count);
+    uint8_t *codes = allocate((size_t)rows * columns), *scratch = allocate(columns);
+    int32_t *groups = allocate(sizeof(int32_t) * columns);
+    float *scales = allocate(sizeof(float) * columns), *decoded = allocate(sizeof(float) * columns);
+    float *unpacked = allocate(sizeof(float) * columns);
+    int16_t *zeros = allocate(sizeof(int16_t) * columns);
+    for (size_t i = 0; i < (size_t)rows * columns; i++)
+        codes[i] = is_extreme ? (random_bits(random) & 1 ? 255 : 0) : (uint8_t)random_bits(random);
+    for (int32_t c = 0; c < columns; c++) {
+        groups[c] = c / width;
+        scales[c] = is_extreme ? 1 : random_float(random) / 64;
+        zeros[c] = (int16_t)(is_extreme ? c % 3 * 128 : random_below(random, 257));
+    }
+    const struct pg_integers integers = {
+        .words = codes, .bits = 8, .streams_are_rows = 1, .word_step = 1, .stream_step = (size_t)columns / 4};
+    product->weights = allocate(sizeof(double) * (size_t)rows * columns);
+    for (int32_t panel = 0; panel < panel_count; panel++) {
+        struct pg_code_row code_rows[PG_PANEL_ROWS] = {0};
+        const int32_t first = panel * PG_PANEL_ROWS;
+        const int32_t count = rows - first < PG_PANEL_ROWS ? rows - first : PG_PANEL_ROWS;
+        for (int32_t i = 0; i < count; i++)
+            code_rows[i] = (struct pg_code_row){&integers, first + i, groups, scales, zeros};
+        uint8_t *at = panels + panel_bytes * (size_t)panel;
+        pg_pack_code_panel(form, code_rows, NULL, columns, scratch, at);
+        for (int32_t i = 0; i < count; i++) {
+            pg_unpack_row(form, at, i, columns, unpacked);
+            pg_decode_code_row(&code_rows[i], columns, scratch, decoded);
+            for (int32_t c = 0; c < columns; c++) {
+                // Scales and minima are fp16, and of 256 values the last is a step off.
+                const double difference = fabs((double)unpacked[c] - (double)decoded[c]);
+                if (!(difference <= fabs((double)scales[c / width]) * 1.2 + 1e-6))
+                    check(0, "row %d column %d is packed as %g, not %g", first + i, c, unpacked[c], decoded[c]);
+                product->weights[(size_t)(first + i) * columns + c] = unpacked[c];
+            }
+        }
+    }
+    digest(panels, panel_bytes * (size_t)panel_count);
+    void *const all[] = {codes, scratch, groups, scales, decoded, unpacked, zeros};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        free(all[i]);
+    product->matrix = (struct pg_matrix){panels, form, rows, columns};
+}
+
 /// Quantises `values`, [TOKENS, columns], for integer forms, to 11 bits if `is_fine`; keeps them for float forms.
 static void set_inputs(struct product *product, float *values, int32_t columns, int is_fine) {
     product->activations.columns = columns;
@@ -190,12 +239,9 @@ static void free_product(struct product *product) {
     free(product->reference);
 }
 
-static void check_case(
-    int32_t source, int32_t rows, int32_t columns, fill_function *fill, int is_extreme, int is_fine,
-    struct random *random
-) {
-    struct product product = {0};
-    pack(&product, source, rows, columns, fill, random);
+/// `exact`: with the largest codes, every sum is an integer below 2^24.
+static void check_packed(struct product *product, int is_extreme, int is_fine, int exact, struct random *random) {
+    const int32_t columns = product->matrix.columns;
     float *values = allocate(sizeof(float) * TOKENS * (size_t)columns);
     if (is_extreme) {
         // The largest codes at a scale of 1: all alike, alternating, by chance.
@@ -209,11 +255,33 @@ static void check_case(
         for (int32_t token = 0; token < TOKENS; token++)
             random_floats(random, values + (size_t)token * columns, (size_t)columns, 0.01f * (float)(token * token));
     }
-    set_inputs(&product, values, columns, is_fine);
+    set_inputs(product, values, columns, is_fine);
+    make_reference(product, is_extreme && exact);
+    check_calls(product);
+    free_product(product);
+}
+
+static void check_case(
+    int32_t source, int32_t rows, int32_t columns, fill_function *fill, int is_extreme, int is_fine,
+    struct random *random
+) {
+    struct product product = {0};
+    pack(&product, source, rows, columns, fill, random);
     // The largest sums of Q6_K, and of all blocks of 256 with fine codes, are no integers below 2^24: fp32 rounds them.
-    make_reference(&product, is_extreme && source < (is_fine ? PG_SOURCE_Q2_K : PG_SOURCE_Q6_K));
-    check_calls(&product);
-    free_product(&product);
+    check_packed(&product, is_extreme, is_fine, source < (is_fine ? PG_SOURCE_Q2_K : PG_SOURCE_Q6_K), random);
+}
+
+static void check_codes(const char *name, int32_t form) {
+    begin_group("matmul: %s of codes with zero points", name);
+    struct random random = random_from((uint64_t)form);
+    for (int is_fine = 0; is_fine <= 1; is_fine++)
+        for (int is_extreme = 0; is_extreme <= 1; is_extreme++)
+            for (int32_t columns = 32; columns <= 544; columns += 256) {
+                struct product product = {0};
+                pack_codes(&product, form, PG_PANEL_ROWS + 3, columns, is_extreme, &random);
+                check_packed(&product, is_extreme, is_fine, 0, &random);
+            }
+    end_group();
 }
 
 /// Every finite fp16 number as a weight.
@@ -256,16 +324,16 @@ void check_matmul(void) {
         {"F32", PG_FORM_F32, PG_SOURCE_F32, {1, 33, 256}},
         {"F16", PG_FORM_F16, PG_SOURCE_F16, {1, 33, 256}},
         {"BF16", PG_FORM_BF16, PG_SOURCE_BF16, {1, 33, 256}},
+        {"Q2_G16 of Q2_K", PG_FORM_Q2_G16, PG_SOURCE_Q2_K, {256, 512, 768}},
+        {"Q3Z_G16 of Q3_K", PG_FORM_Q3Z_G16, PG_SOURCE_Q3_K, {256, 512, 768}},
         {"Q4_G32 of Q4_1", PG_FORM_Q4_G32, PG_SOURCE_Q4_1, {32, 96, 512}},
         {"Q4_G32 of Q4_K", PG_FORM_Q4_G32, PG_SOURCE_Q4_K, {256, 512, 768}},
         {"Q4Z_G32 of Q4_0", PG_FORM_Q4Z_G32, PG_SOURCE_Q4_0, {32, 96, 512}},
         {"Q5_G32 of Q5_1", PG_FORM_Q5_G32, PG_SOURCE_Q5_1, {32, 96, 1056}},
         {"Q5_G32 of Q5_K", PG_FORM_Q5_G32, PG_SOURCE_Q5_K, {256, 512, 768}},
         {"Q5Z_G32 of Q5_0", PG_FORM_Q5Z_G32, PG_SOURCE_Q5_0, {32, 96, 512}},
-        {"Q6Z_G16 of Q3_K", PG_FORM_Q6Z_G16, PG_SOURCE_Q3_K, {256, 512, 768}},
         {"Q6Z_G16 of Q6_K", PG_FORM_Q6Z_G16, PG_SOURCE_Q6_K, {256, 512, 1280}},
         {"Q8_G32 of Q8_0", PG_FORM_Q8_G32, PG_SOURCE_Q8_0, {32, 96, 512}},
-        {"Q8M_G16 of Q2_K", PG_FORM_Q8M_G16, PG_SOURCE_Q2_K, {256, 512, 768}},
     };
     static const int32_t row_counts[] = {1, PG_PANEL_ROWS - 3, PG_PANEL_ROWS, PG_PANEL_ROWS + 1, 2 * PG_PANEL_ROWS + 9};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -290,5 +358,7 @@ void check_matmul(void) {
             end_group();
         }
     }
+    check_codes("Q8M_G32", PG_FORM_Q8M_G32);
+    check_codes("Q8M_G16", PG_FORM_Q8M_G16);
     check_all_halves();
 }

@@ -15,9 +15,10 @@
 /// How a packed matrix stores its weights. A panel holds 16 rows; its columns follow each other in groups of 32:
 ///
 ///   float forms    for each column, 16 values (one a row)
-///   Q4_G32, Q5_G32          unsigned codes of 4 or 5 bits: weight = code × scale + minimum
-///   Q4Z_G32, Q5Z_G32, Q6Z_G16  the same around 8, 16 or 32, without minima: weight = (code − 8) × scale …
-///   Q8_*                    signed 8-bit codes, −127…127; M forms have minima
+///   Q2_G16, Q4_G32, Q5_G32     unsigned codes of 2, 4 or 5 bits: weight = code × scale + minimum
+///   Q3Z_G16, Q4Z_G32, Q5Z_G32, Q6Z_G16
+///                              the same around 4, 8, 16 or 32, without minima: weight = (code − 4) × scale …
+///   Q8_*                       signed 8-bit codes, −127…127; M forms have minima
 ///
 /// with fp16 scales (and minima) for each group of 32 columns (G32), or for each half of it (G16).
 ///
@@ -25,21 +26,25 @@
 /// (16 a group or half), then the minima likewise; it ends on a multiple of 64 bytes.
 ///
 /// A group's codes are 8 vectors of 64 bytes; vector v holds columns 4v…4v+3: 4 bytes a row, the rows in turn.
-/// Forms of fewer bits keep the low four of vector v in the low and of v+4 in the high halves of 64 bytes, and behind
-/// them what is left: in 5 bits, 64 bytes whose bit v belongs to vector v; in 6 bits, twice 64 bytes whose bits 2i and
-/// 2i+1 belong to vectors i and i+4.
+/// Forms of fewer bits are made of planes:
+///   low four bits    four times 64 bytes: of vector v in the low and of v+4 in the high halves of a byte
+///   two bits         twice 64 bytes: bits 2i and 2i+1 belong to vector i, in the second 64 to vector i+4
+///   one bit          64 bytes: bit v belongs to vector v
+/// 2 bits are a plane of two, 3 two and one, 4 four, 5 four and one, 6 four and two, the lowest bits first.
 enum pg_form {
     PG_FORM_F32 = 0,
     PG_FORM_F16 = 1,
     PG_FORM_BF16 = 2,
-    PG_FORM_Q4_G32 = 3,
-    PG_FORM_Q4Z_G32 = 4,
-    PG_FORM_Q5_G32 = 5,
-    PG_FORM_Q5Z_G32 = 6,
-    PG_FORM_Q6Z_G16 = 7,
-    PG_FORM_Q8_G32 = 8,
-    PG_FORM_Q8M_G32 = 9,
-    PG_FORM_Q8M_G16 = 10,
+    PG_FORM_Q2_G16 = 3,
+    PG_FORM_Q3Z_G16 = 4,
+    PG_FORM_Q4_G32 = 5,
+    PG_FORM_Q4Z_G32 = 6,
+    PG_FORM_Q5_G32 = 7,
+    PG_FORM_Q5Z_G32 = 8,
+    PG_FORM_Q6Z_G16 = 9,
+    PG_FORM_Q8_G32 = 10,
+    PG_FORM_Q8M_G32 = 11,
+    PG_FORM_Q8M_G16 = 12,
 };
 
 /// A packed matrix: `rows` outputs, `columns` inputs (a multiple of 32 in integer forms).
