@@ -27,6 +27,11 @@ struct taken {
 
 #define FROM_BACK ((uint64_t)1 << 32)
 
+/// What a worker has not yet asked for of what it expects to read; its own.
+struct expected {
+    _Alignas(CACHE_LINE) struct pg_range ranges[2];
+};
+
 struct pg_pool {
     struct word job_number;  // rises by one with every job
     struct word phase;       // rises by one with every barrier passed
@@ -36,7 +41,8 @@ struct pg_pool {
     pg_job_function *job;
     void *context;
     int32_t count;
-    struct taken *taken; // [count]
+    struct taken *taken;       // [count]
+    struct expected *expected; // [count]
     pthread_t *threads;
     int32_t is_bound; // to `cpus`
     uint64_t cpus[PG_CPU_WORDS];
@@ -50,12 +56,27 @@ struct start {
     int32_t worker;
 };
 
+/// Asks for a line of what is expected, into the second cache; 0 if all has been asked for.
+static int ask_for_line(struct expected *expected) {
+    for (int i = 0; i < 2; i++) {
+        struct pg_range *range = &expected->ranges[i];
+        if (range->bytes == 0)
+            continue;
+        __builtin_prefetch(range->begin, 0, 2);
+        const size_t step = range->bytes < CACHE_LINE ? range->bytes : CACHE_LINE;
+        *range = (struct pg_range){range->begin + step, range->bytes - step};
+        return 1;
+    }
+    return 0;
+}
+
 /// Waits until `word` is no longer `old`.
-static void wait_for_change(struct pg_pool *pool, struct word *word, uint32_t old) {
+static void wait_for_change(struct pg_pool *pool, struct word *word, uint32_t old, int32_t worker) {
     for (int spin = 0; spin < SPINS_BEFORE_SLEEP; spin++) {
         if (atomic_load_explicit(&word->value, memory_order_acquire) != old)
             return;
-        pg_spin_pause();
+        if (!ask_for_line(&pool->expected[worker]))
+            pg_spin_pause();
     }
     atomic_fetch_add(&pool->sleepers.value, 1);
     while (atomic_load(&word->value) == old)
@@ -74,22 +95,30 @@ static void forget_tiles(struct pg_pool *pool) {
         atomic_store_explicit(&pool->taken[worker].value, 0, memory_order_relaxed);
 }
 
-void pg_pool_barrier(struct pg_pool *pool) {
+void pg_pool_barrier(struct pg_pool *pool, int32_t worker) {
     const uint32_t phase = atomic_load_explicit(&pool->phase.value, memory_order_acquire);
     if (atomic_fetch_add(&pool->arrived.value, 1) + 1 == (uint32_t)pool->count) {
         atomic_store_explicit(&pool->arrived.value, 0, memory_order_relaxed);
         forget_tiles(pool);
         change(pool, &pool->phase);
     } else {
-        wait_for_change(pool, &pool->phase, phase);
+        wait_for_change(pool, &pool->phase, phase, worker);
     }
+}
+
+int32_t pg_pool_first_tile(const struct pg_pool *pool, int32_t worker, int32_t tile_count) {
+    return (int32_t)((int64_t)tile_count * worker / pool->count);
+}
+
+void pg_pool_expect(struct pg_pool *pool, int32_t worker, struct pg_range first, struct pg_range second) {
+    pool->expected[worker] = (struct expected){{first, second}};
 }
 
 int32_t pg_pool_next_tile(struct pg_pool *pool, int32_t worker, int32_t tile_count) {
     for (int32_t i = 0; i < pool->count; i++) {
         const int32_t owner = (worker + i) % pool->count;
-        const int32_t begin = (int32_t)((int64_t)tile_count * owner / pool->count);
-        const int32_t end = (int32_t)((int64_t)tile_count * (owner + 1) / pool->count);
+        const int32_t begin = pg_pool_first_tile(pool, owner, tile_count);
+        const int32_t end = pg_pool_first_tile(pool, owner + 1, tile_count);
         _Atomic uint64_t *taken = &pool->taken[owner].value;
         uint64_t before = atomic_load_explicit(taken, memory_order_relaxed);
         if ((before & (FROM_BACK - 1)) + (before >> 32) >= (uint64_t)(end - begin))
@@ -113,16 +142,17 @@ static void *worker_main(void *argument) {
     if (pool->is_bound)
         pg_bind_thread(pool->cpus);
     for (uint32_t job_number = 0;; job_number++) {
-        wait_for_change(pool, &pool->job_number, job_number);
+        wait_for_change(pool, &pool->job_number, job_number, start.worker);
         if (atomic_load(&pool->stopping.value))
             return 0;
         pool->job(pool->context, start.worker);
-        pg_pool_barrier(pool);
+        pg_pool_barrier(pool, start.worker);
     }
 }
 
 static void free_pool(struct pg_pool *pool) {
     free(pool->taken);
+    free(pool->expected);
     free(pool->threads);
     free(pool);
 }
@@ -134,15 +164,17 @@ struct pg_pool *pg_pool_create(int32_t count, const uint64_t *cpus) {
     *pool = (struct pg_pool){
         .count = 1,
         .taken = aligned_alloc(CACHE_LINE, (size_t)count * sizeof(struct taken)),
+        .expected = aligned_alloc(CACHE_LINE, (size_t)count * sizeof(struct expected)),
         .threads = calloc((size_t)count, sizeof(pthread_t)),
         .is_bound = cpus != 0,
     };
     if (cpus)
         memcpy(pool->cpus, cpus, sizeof pool->cpus);
-    if (!pool->threads || !pool->taken) {
+    if (!pool->threads || !pool->taken || !pool->expected) {
         free_pool(pool);
         return 0;
     }
+    memset(pool->expected, 0, (size_t)count * sizeof(struct expected));
     for (; pool->count < count; pool->count++) {
         struct start *start = malloc(sizeof *start);
         if (start)
@@ -186,5 +218,5 @@ void pg_pool_run(struct pg_pool *pool, pg_job_function *job, void *context) {
     forget_tiles(pool);
     change(pool, &pool->job_number);
     job(context, 0);
-    pg_pool_barrier(pool);
+    pg_pool_barrier(pool, 0);
 }

@@ -142,21 +142,32 @@ public struct PackedMatrix: @unchecked Sendable {
     private func multiply(_ product: Product, _ worker: Worker, workerCount: Int) {
         precondition(product.activations.columnCount == columnCount, "product out of range")
         let tiling = Tiling(panelCount: panelCount, tokenCount: product.tokenCount, workerCount: workerCount)
-        worker.stage(tiles: parts.reduce(0) { $0 + tiling.count(panelCount: $1.panelCount) }) { tile in
-            var tile = tile
-            for part in parts {
-                let count = tiling.count(panelCount: part.panelCount)
-                if tile < count {
-                    let (panels, tokens) = tiling.tile(tile, panelCount: part.panelCount)
-                    product.compute(part, panels, tokens)
-                    return
-                }
-                tile -= count
-            }
+        worker.stage(tiles: tileCount(tiling)) { tile in
+            guard let (part, panels, tokens) = self.tile(tile, of: tiling) else { return }
+            product.compute(part, panels, tokens)
         }
     }
 
-    private var panelCount: Int { parts.reduce(0) { $0 + $1.panelCount } }
+    var panelCount: Int { parts.reduce(0) { $0 + $1.panelCount } }
+
+    /// Tiles of all parts.
+    func tileCount(_ tiling: Tiling) -> Int {
+        parts.reduce(0) { $0 + tiling.count(panelCount: $1.panelCount) }
+    }
+
+    /// What a tile is of, counted through the parts; nil beyond the last.
+    func tile(_ index: Int, of tiling: Tiling) -> (Part, panels: Range<Int>, tokens: Range<Int>)? {
+        var index = index
+        for part in parts {
+            let count = tiling.count(panelCount: part.panelCount)
+            if index < count {
+                let (panels, tokens) = tiling.tile(index, panelCount: part.panelCount)
+                return (part, panels, tokens)
+            }
+            index -= count
+        }
+        return nil
+    }
 
     /// gated = activation(gate × activations) × (up × activations), as one stage of the job: tiles of the same rows of
     /// both matrices, gated while they are in the cache.
@@ -187,8 +198,7 @@ public struct PackedMatrix: @unchecked Sendable {
         let upProduct = Product(
             activations, tokenCount: tokenCount, into: scratch.row(0) + firstColumn, stride: stride,
             accumulate: false, kernels)
-        // Two panels have the 32 rows that share a scale once they are quantised.
-        let tiling = Tiling(panelCount: panelCount, multiple: 2, tokenCount: tokenCount, workerCount: workerCount)
+        let tiling = Tiling(gatedPanels: panelCount, tokenCount: tokenCount, workerCount: workerCount)
         worker.stage(tiles: tiling.count(panelCount: panelCount)) { tile in
             let (panels, tokens) = tiling.tile(tile, panelCount: panelCount)
             gateProduct.compute(gatePart, panels, tokens)

@@ -43,8 +43,16 @@ struct Tiling {
     private let panelsPerTile: Int
     private let tokenCount: Int
 
-    /// - Parameter multiple: Panels that stay together.
-    init(panelCount: Int, multiple: Int = 1, tokenCount: Int, workerCount: Int) {
+    init(panelCount: Int, tokenCount: Int, workerCount: Int) {
+        self.init(panelCount, tokenCount, workerCount, multiple: 1)
+    }
+
+    /// Of a gated product, whose results are quantised: two panels have the 32 rows that share a scale then.
+    init(gatedPanels: Int, tokenCount: Int, workerCount: Int) {
+        self.init(gatedPanels, tokenCount, workerCount, multiple: 2)
+    }
+
+    private init(_ panelCount: Int, _ tokenCount: Int, _ workerCount: Int, multiple: Int) {
         let panels = min(8, max(1, panelCount / (workerCount * 6)))
         panelsPerTile = (panels + multiple - 1) / multiple * multiple
         self.tokenCount = tokenCount

@@ -31,9 +31,10 @@ public final class WorkerPool {
         pg_pool_release_caller(pool)
     }
 
-    /// Within a job of this pool: waits until every worker is here.
-    public func meet() {
-        pg_pool_barrier(pool)
+    /// Within a job of this pool, by the worker of number `index`: waits until every worker is here.
+    public func meet(as index: Int) {
+        precondition(index >= 0 && index < workerCount, "worker out of range")
+        pg_pool_barrier(pool, Int32(index))
     }
 
     /// Runs `body` on every worker at once and returns when all are done.
@@ -66,7 +67,7 @@ public struct Worker {
 
     /// Waits until every worker is here.
     public func meetOthers() {
-        pg_pool_barrier(pool)
+        pg_pool_barrier(pool, Int32(index))
     }
 
     /// Calls `body` for each tile, and waits until all are done. Each worker starts with a range of its own; one that
@@ -77,6 +78,22 @@ public struct Worker {
             guard tile >= 0 else { break }
             body(Int(tile))
         }
-        pg_pool_barrier(pool)
+        pg_pool_barrier(pool, Int32(index))
+    }
+
+    /// The tiles that are this worker's own in a stage of so many.
+    func ownTiles(of count: Int) -> Range<Int> {
+        Int(pg_pool_first_tile(pool, Int32(index), Int32(count)))
+            ..< Int(pg_pool_first_tile(pool, Int32(index) + 1, Int32(count)))
+    }
+
+    /// Says what this worker is going to read soon: it asks for that whenever it waits for the others.
+    func expect(_ first: pg_range, _ second: pg_range = pg_range()) {
+        pg_pool_expect(pool, Int32(index), first, second)
+    }
+
+    /// Says that it is not known.
+    public func expectNothing() {
+        expect(pg_range())
     }
 }

@@ -3,16 +3,29 @@
 internal import Kernels
 
 extension Decoder {
-    func feedForward(_ layer: DecoderLayer, rows: Int, _ worker: Worker) {
+    /// - Parameter next: The matrix that is read after the layer, if it is known.
+    func feedForward(_ layer: DecoderLayer, before next: PackedMatrix?, rows: Int, _ worker: Worker) {
         switch layer.feedForward {
         case .dense(let matrices):
             norm(layer.feedForwardNorm, rows: rows, for: matrices.reader, worker)
+            expect(matrices.down, rows: rows, worker)
             gate(matrices, into: buffers.feedForward, .gated, rows: rows, worker)
+            expect(next, rows: rows, worker)
             addToResidual(
                 matrices.down, buffers.feedForward.gated, bias: nil, norm: layer.feedForwardOutputNorm, rows: rows,
                 worker)
         case .experts(let mixture):
             if let buffers = buffers.experts { experts(mixture, layer, buffers, rows: rows, worker) }
+        }
+    }
+
+    /// Says what `feedForward` reads first; which experts is not known before.
+    func expectFeedForward(_ layer: DecoderLayer, rows: Int, _ worker: Worker) {
+        switch layer.feedForward {
+        case .dense(let matrices):
+            PackedMatrix.expectGated(
+                gate: matrices.gate, up: matrices.up, tokenCount: rows, worker, workerCount: workerCount)
+        case .experts(let mixture): expect(mixture.router, rows: rows, worker)
         }
     }
 

@@ -32,10 +32,15 @@ struct Decoder {
         _ batch: ForwardBatch, plan: AttentionPlan, into logits: LogitsBuffer, _ worker: Worker
     ) {
         let rows = batch.rowCount
+        let layers = weights.layers
+        expect(layers.first?.queryKeyValue, rows: rows, worker)
         embed(batch.tokenIDs, worker)
-        for index in weights.layers.indices {
+        for index in layers.indices {
             attention(index, batch, plan, worker)
-            feedForward(weights.layers[index], rows: rows, worker)
+            let isLast = index + 1 == layers.count
+            feedForward(
+                layers[index], before: isLast ? weights.outputHead : layers[index + 1].queryKeyValue, rows: rows,
+                worker)
         }
         outputHead(batch, into: logits, worker)
     }
@@ -45,6 +50,7 @@ struct Decoder {
     ) {
         let layer = weights.layers[index], rows = batch.rowCount
         norm(layer.attentionNorm, rows: rows, for: layer.queryKeyValue, worker)
+        expect(layer.attentionOutput, rows: rows, worker)
         layer.queryKeyValue.multiply(
             buffers.normed, tokenCount: rows, into: buffers.queryKeyValue, kernels, worker, workerCount: workerCount)
         worker.stage(tiles: rows) { row in
@@ -71,9 +77,16 @@ struct Decoder {
                 buffers.attention.quantize(row: row, for: layer.attentionOutput, kernels)
             }
         }
+        expectFeedForward(layer, rows: rows, worker)
         addToResidual(
             layer.attentionOutput, buffers.attention, bias: layer.attentionOutputBias, norm: layer.attentionOutputNorm,
             rows: rows, worker)
+    }
+
+    /// Says which matrix is read after the one that is next, if it is known.
+    func expect(_ matrix: PackedMatrix?, rows: Int, _ worker: Worker) {
+        guard let matrix else { return worker.expectNothing() }
+        matrix.expect(tokenCount: rows, worker, workerCount: workerCount)
     }
 
     /// hidden += matrix × activations + bias, normed first where the family does it.

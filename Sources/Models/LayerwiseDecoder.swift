@@ -239,7 +239,7 @@ public final class LayerwiseDecoder {
                     decoder.attention(index, batch, plan, worker)
                     decoder.norm(layer.feedForwardNorm, rows: rows, for: nil, worker)
                 case .down:
-                    decoder.feedForward(layer, rows: rows, worker)
+                    decoder.feedForward(layer, before: nil, rows: rows, worker)
                 }
             }
             // Attention is done with; the feed-forward sites go on from here.
@@ -260,7 +260,7 @@ public final class LayerwiseDecoder {
         for sequence in 0..<sequenceCount {
             fetch(sequence: sequence)
             pool.run { worker in
-                decoder.feedForward(decoder.weights.layers[index], rows: rows, worker)
+                decoder.feedForward(decoder.weights.layers[index], before: nil, rows: rows, worker)
             }
             store(sequence: sequence)
         }

@@ -109,7 +109,7 @@ final class SharedMemoryExchange: RankExchange {
 
     /// The rank's own workers have met in the stage before.
     func meet(_ worker: Worker) {
-        if worker.index == 0 { leaders.meet() }
+        if worker.index == 0 { leaders.meet(as: rank) }
         worker.meetOthers()
     }
 

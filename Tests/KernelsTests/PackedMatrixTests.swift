@@ -177,7 +177,7 @@ struct PackedMatrixTests {
         #expect(rows(out)[0] == plain.map { 2 + $0 })
     }
 
-    @Test("a gated product has the bits of its steps one by one", arguments: [1, 7, 140], [1, 2])
+    @Test("a gated product, expected or not, has the bits of its steps one by one", arguments: [1, 7, 140], [1, 2, 40])
     func gatedProduct(tokens: Int, workers: Int) throws {
         let arena = Arena(), kernels = KernelSet(), width = 352
         let (gate, _) = try packed(.q4_1, rows: width, columns: 64, seed: 18, in: arena)
@@ -194,9 +194,13 @@ struct PackedMatrixTests {
         let scratch = try FloatMatrix(rows: tokens, columns: width, in: arena, purpose: "test")
         let results = try (0..<2).map { _ in try FloatMatrix(rows: tokens, columns: 24, in: arena, purpose: "test") }
         try WorkerPool(workerCount: workers).run { worker in
+            PackedMatrix.expectGated(gate: gate, up: up, tokenCount: tokens, worker, workerCount: workers)
+            worker.stage(tiles: 1) { _ in }
+            down.expect(tokenCount: tokens, worker, workerCount: workers)
             PackedMatrix.multiplyGated(
                 gate: gate, up: up, inputs, tokenCount: tokens, into: fused, .silu, quantizes: true,
                 scratch: scratch, kernels, worker, workerCount: workers)
+            worker.expectNothing()
             down.multiply(fused, tokenCount: tokens, into: results[0], kernels, worker, workerCount: workers)
             gate.multiply(inputs, tokenCount: tokens, into: stepwise.values, kernels, worker, workerCount: workers)
             up.multiply(inputs, tokenCount: tokens, into: scratch, kernels, worker, workerCount: workers)

@@ -17,13 +17,17 @@ struct job {
 static void run_stages(void *context, int32_t worker) {
     struct job *job = context;
     for (int stage = 0; stage < STAGES; stage++) {
+        // All of it, some bytes, nothing.
+        const uint8_t *begin = (const uint8_t *)job->done;
+        const struct pg_range ranges[] = {{begin, sizeof job->done}, {begin + stage, (size_t)stage}, {0}};
+        pg_pool_expect(job->pool, worker, ranges[stage % 3], ranges[(stage + 1) % 3]);
         for (int32_t tile; (tile = pg_pool_next_tile(job->pool, worker, TILES)) >= 0;) {
             for (int before = 0; stage > 0 && before < TILES; before++)
                 if (__atomic_load_n(&job->done[stage - 1][before], __ATOMIC_RELAXED) != 1)
                     __atomic_fetch_add(&job->early, 1, __ATOMIC_RELAXED);
             __atomic_fetch_add(&job->done[stage][tile], 1, __ATOMIC_RELAXED);
         }
-        pg_pool_barrier(job->pool);
+        pg_pool_barrier(job->pool, worker);
     }
 }
 

@@ -2,6 +2,7 @@
 #ifndef PAGODA_PG_POOL_H
 #define PAGODA_PG_POOL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct pg_pool;
@@ -25,10 +26,23 @@ void pg_pool_run(struct pg_pool *pool, pg_job_function *job, void *context);
 void pg_pool_release_caller(struct pg_pool *pool);
 
 /// Waits until every worker of the running job is here; the next stage's tiles are then all to be had.
-void pg_pool_barrier(struct pg_pool *pool);
+void pg_pool_barrier(struct pg_pool *pool, int32_t worker);
 
 /// A tile of the current stage, which has `tile_count` (the same for all workers), or −1 if all are taken. Each worker
 /// goes through a range of its own in order, so that it can ask for memory ahead, and then takes from the others' ends.
 int32_t pg_pool_next_tile(struct pg_pool *pool, int32_t worker, int32_t tile_count);
+
+/// The first tile of a worker's own range.
+int32_t pg_pool_first_tile(const struct pg_pool *pool, int32_t worker, int32_t tile_count);
+
+/// Memory that a worker is going to read; of 0 bytes: none.
+struct pg_range {
+    const uint8_t *begin;
+    size_t bytes;
+};
+
+/// Says what a worker is going to read soon. Whenever it waits for the others it asks memory, which would be idle, for
+/// more of that, until it says what else it expects.
+void pg_pool_expect(struct pg_pool *pool, int32_t worker, struct pg_range first, struct pg_range second);
 
 #endif
