@@ -83,8 +83,8 @@ public struct Worker {
 
     /// The tiles that are this worker's own in a stage of so many.
     func ownTiles(of count: Int) -> Range<Int> {
-        Int(pg_pool_first_tile(pool, Int32(index), Int32(count)))
-            ..< Int(pg_pool_first_tile(pool, Int32(index) + 1, Int32(count)))
+        let first = pg_pool_first_tile(pool, Int32(index), Int32(count))
+        return Int(first)..<Int(pg_pool_first_tile(pool, Int32(index) + 1, Int32(count)))
     }
 
     /// Says what this worker is going to read soon: it asks for that whenever it waits for the others.

@@ -177,7 +177,8 @@ struct PackedMatrixTests {
         #expect(rows(out)[0] == plain.map { 2 + $0 })
     }
 
-    @Test("a gated product, expected or not, has the bits of its steps one by one", arguments: [1, 7, 140], [1, 2, 40])
+    @Test(
+        "a gated product, expected or not, has the bits of its steps one by one", arguments: [1, 7, 140], [1, 2, 40])
     func gatedProduct(tokens: Int, workers: Int) throws {
         let arena = Arena(), kernels = KernelSet(), width = 352
         let (gate, _) = try packed(.q4_1, rows: width, columns: 64, seed: 18, in: arena)
