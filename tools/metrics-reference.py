@@ -31,7 +31,8 @@ real Prometheus stores the same names from all of them. `vllm_request_count`, a 
   got past parsing and names the served model: client gone, timeout, 429, 503, 5xx. A 4xx of the client's own making counts
   in neither. `vllm_request_latency_seconds` has the successful ones, from the head of the request read to that last byte.
 - **A sequence** is one sample of one prompt: a request with two prompts and `n` = 3 is six. `vllm:` metrics, the queue's and
-  the running ones' gauges, and `pagoda_requests_…` count sequences, as vLLM does.
+  the running ones' gauges, and `pagoda_requests_…` count sequences, as vLLM does. A request whose client goes before its
+  prompt is in the queue is `FAILED`, and no sequence.
 - In every scrape `pagoda_requests_received_total` = Σ `pagoda_requests_finished_total` + Σ
   `pagoda_requests_rejected_total` + `vllm:num_requests_running` + `vllm:num_requests_waiting`.
 - vLLM's moments: a prompt's tokens count in the step of its first output token; times of requests are observed at their end,

@@ -72,19 +72,23 @@ struct ServerProcessTests {
         }
         peak.cancel()
         #expect(await peak.value >= 32)
-        // The last to hang up is gone by the next step.
+        // The last to hang up is gone by the next step, and counted once its answer is given up.
         let deadline = clock.now + .seconds(5)
         var after = try await server.metrics()
-        while after["vllm_running_requests"] != 0, clock.now < deadline {
+        while after["vllm_running_requests"] != 0
+            || after["vllm_request_count"] ?? 0 < after["pagoda_requests_received_total"] ?? 0, clock.now < deadline
+        {
             try await Task.sleep(for: .milliseconds(10))
             after = try await server.metrics()
         }
         #expect(after["vllm_running_requests"] == 0 && after["vllm_waiting_requests"] == 0)
         #expect(after["vllm_gpu_cache_usage_ratio"] == before["vllm_gpu_cache_usage_ratio"])
         #expect(after["pagoda_requests_received_total"] == after["vllm:request_success_total"])
-        // Those who went at once may have been gone before the server knew of them.
-        #expect(try #require(after["pagoda_requests_received_total"]) >= 61)
-        #expect(after["vllm_request_count"] == after["pagoda_requests_received_total"])
+        // 59 stay to the end. Of the three that go at once the server may not know, or know before they are sequences.
+        #expect(try #require(after["vllm_request_latency_seconds_count"]) >= 59)
+        let received = try #require(after["pagoda_requests_received_total"])
+        #expect((62...65).contains(received))
+        #expect((received...65).contains(try #require(after["vllm_request_count"])))
         #expect(server.terminate() == 0)
     }
 
