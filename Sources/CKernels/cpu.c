@@ -19,7 +19,12 @@ int pg_cpu_has_isa(int32_t isa) {
 #if defined(__x86_64__)
     case PG_ISA_AVX2:
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-    case PG_ISA_AVXVNNI: return pg_cpu_has_isa(PG_ISA_AVX2) && __builtin_cpu_supports("avxvnni");
+    case PG_ISA_AVXVNNI:
+#if defined(PG_AVXVNNI_AS_AVX512)
+        return pg_cpu_has_isa(PG_ISA_AVX512);
+#else
+        return pg_cpu_has_isa(PG_ISA_AVX2) && __builtin_cpu_supports("avxvnni");
+#endif
     case PG_ISA_AVX512:
         return pg_cpu_has_isa(PG_ISA_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
             && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")

@@ -173,18 +173,19 @@ PG_INLINE void store_strip(float *out, fvec sums, int32_t row_count, int32_t acc
     }
 }
 
-/// Tokens [begin, end) of a tile of activations, at `groups`, against a strip of a panel's rows.
+/// Tokens [begin, end) of a tile of activations, at `groups`, against a strip of a panel's rows; `out` is its first
+/// token's.
 PG_INLINE void strip_times_tokens(
     int32_t form, int is_fine, const uint8_t *codes, const uint8_t *scales, size_t scale_bytes, int32_t group_count,
-    const struct pg_activation_group *groups, const struct pg_fine_group *fine, int32_t count,
+    const struct pg_activation_group *groups, const struct pg_fine_group *fine, int32_t begin, int32_t end,
     struct read_ahead *ahead, size_t ahead_per_token, const int16_t *prepared, float *out, size_t out_stride,
     int32_t row_count, int32_t accumulate
 ) {
-    for (int32_t token = 0; token < count;) {
+    for (int32_t token = begin; token < end;) {
         fvec sums[PG_TOKEN_TILE][PG_STRIP_VECTORS];
         int done = 0;
 #define X(COUNT) \
-    if (done == 0 && count - token >= COUNT) { \
+    if (done == 0 && end - token >= COUNT) { \
         ahead->step = COUNT * ahead_per_token / (size_t)group_count; \
         integer_tile( \
             form, is_fine, codes, scales, scales + scale_bytes, group_count, groups, fine, token, COUNT, *ahead, \
@@ -225,14 +226,15 @@ PG_INLINE void integer_panels(
         int16_t space[PG_MOST_PREPARED * PG_PANEL_ROWS];
         prepared = prepare_panel(form, is_fine, panel, group_count, token_count, space);
 #endif
-        for (int32_t first = token_begin; first < token_end; first += PG_TOKEN_TILE) {
-            const size_t first_group = (size_t)(first / PG_TOKEN_TILE) * group_count;
-            const int32_t count = token_end - first < PG_TOKEN_TILE ? token_end - first : PG_TOKEN_TILE;
+        for (int32_t tile = token_begin / PG_TOKEN_TILE; tile * PG_TOKEN_TILE < token_end; tile++) {
+            const size_t first_group = (size_t)tile * group_count;
+            const int32_t first = tile * PG_TOKEN_TILE, begin = token_begin > first ? token_begin - first : 0;
+            const int32_t end = token_end - first < PG_TOKEN_TILE ? token_end - first : PG_TOKEN_TILE;
             for (int strip = 0; strip < PG_PANEL_ROWS && strip < row_count; strip += strip_rows)
                 strip_times_tokens(
                     form, is_fine, panel + strip * 4, panel_scales + strip * 2, scale_bytes, group_count,
-                    activations->groups + first_group, is_fine ? activations->fine + first_group : NULL, count, &ahead,
-                    ahead_per_token, prepared, out + (size_t)first * out_stride + index * PG_PANEL_ROWS + strip,
+                    activations->groups + first_group, is_fine ? activations->fine + first_group : NULL, begin, end,
+                    &ahead, ahead_per_token, prepared, out + (size_t)first * out_stride + index * PG_PANEL_ROWS + strip,
                     out_stride, row_count - strip, accumulate);
         }
     }

@@ -8,31 +8,41 @@ internal import CKernels
 public struct ActivationRows: @unchecked Sendable {
     /// The fp32 values, shape [rows, columns].
     public let values: FloatMatrix
-    /// Shape [row tiles, groups]: 16 rows stand together in a tile.
+    /// Codes of 8 bits, shape [row tiles, groups]: 16 rows stand together in a tile.
     private let groups: UnsafeMutablePointer<pg_activation_group>
-    /// The same shape, or nil: 8 bits.
-    private let fine: UnsafeMutablePointer<pg_fine_group>?
+    /// Nil: there are none.
+    private let fine: FineForm?
     private let groupCount: Int
+
+    /// Codes of 11 bits, shape [row tiles, groups].
+    private struct FineForm {
+        let groups: UnsafeMutablePointer<pg_activation_group>
+        let codes: UnsafeMutablePointer<pg_fine_group>
+    }
 
     public var rowCount: Int { values.rowCount }
     public var columnCount: Int { values.columnCount }
 
-    /// - Parameter isFine: Whether the quantised form has 11 bits instead of 8: an eighth of the error, for products
+    /// - Parameter hasFineForm: Whether there is a quantised form of 11 bits, too: an eighth of the error, for products
     ///   that take up to twice the time where they are bound by arithmetic.
     public init(
-        rows: Int, columns: Int, isFine: Bool = false, in arena: Arena, purpose: String
+        rows: Int, columns: Int, hasFineForm: Bool = false, in arena: Arena, purpose: String
     ) throws(KernelError) {
         values = try FloatMatrix(rows: rows, columns: columns, in: arena, purpose: purpose)
         groupCount = columns / Self.groupColumns
         let tileCount = (rows + Self.tileRows - 1) / Self.tileRows
         groups = try arena.allocate(pg_activation_group.self, tileCount, groupCount, purpose: purpose)
-        fine = isFine ? try arena.allocate(pg_fine_group.self, tileCount, groupCount, purpose: purpose) : nil
+        fine =
+            hasFineForm
+            ? FineForm(
+                groups: try arena.allocate(pg_activation_group.self, tileCount, groupCount, purpose: purpose),
+                codes: try arena.allocate(pg_fine_group.self, tileCount, groupCount, purpose: purpose)) : nil
     }
 
     /// Rows that stand together in a tile.
     private static let tileRows = Int(PG_TOKEN_TILE)
 
-    /// Brings the quantised form of a row up to date with its values.
+    /// Brings the quantised forms of a row up to date with its values.
     public func quantize(row: Int, _ kernels: KernelSet) {
         quantize(row: row, columns: 0..<groupCount * Self.groupColumns, kernels)
     }
@@ -73,9 +83,9 @@ public struct ActivationRows: @unchecked Sendable {
         _ values: UnsafePointer<Float>, row: Int, groups range: Range<Int>, _ kernels: KernelSet
     ) {
         let first = row / Self.tileRows * groupCount + range.lowerBound
-        kernels.functions.quantize_row(
-            values, Int32(range.count * Self.groupColumns), groups + first, fine.map { $0 + first },
-            Int32(row % Self.tileRows))
+        let size = Int32(range.count * Self.groupColumns), place = Int32(row % Self.tileRows)
+        kernels.functions.quantize_row(values, size, groups + first, nil, place)
+        if let fine { kernels.functions.quantize_row(values, size, fine.groups + first, fine.codes + first, place) }
     }
 
     /// Takes a row of others of the same width: its 8-bit form or its values.
@@ -101,8 +111,13 @@ public struct ActivationRows: @unchecked Sendable {
     /// Columns that share a scale in the quantised form.
     public static let groupColumns = Int(PG_GROUP)
 
-    var view: pg_activations {
-        pg_activations(
-            values: values.row(0), groups: groups, fine: fine.map { UnsafePointer($0) }, columns: Int32(columnCount))
+    /// What kernels read: the 11-bit form, which there has to be then, or the 8-bit one.
+    func view(isFine: Bool) -> pg_activations {
+        precondition(!isFine || fine != nil, "activations of 8 bits only")
+        guard isFine, let fine else {
+            return pg_activations(values: values.row(0), groups: groups, fine: nil, columns: Int32(columnCount))
+        }
+        return pg_activations(
+            values: values.row(0), groups: fine.groups, fine: fine.codes, columns: Int32(columnCount))
     }
 }

@@ -115,16 +115,17 @@ public struct PackedMatrix: @unchecked Sendable {
     ///   - out: Shape [at least tokenCount, at least firstColumn + rowCount].
     ///   - firstColumn: Where in `out` the results of the first row go.
     ///   - accumulate: Add to what `out` holds, as residual connections do.
+    ///   - isFine: Read the 11-bit form of the activations.
     public func multiply(
-        _ activations: ActivationRows, tokenCount: Int, into out: FloatMatrix, firstColumn: Int = 0,
-        accumulate: Bool = false, _ kernels: KernelSet, _ worker: Worker, workerCount: Int
+        _ activations: ActivationRows, isFine: Bool = false, tokenCount: Int, into out: FloatMatrix,
+        firstColumn: Int = 0, accumulate: Bool = false, _ kernels: KernelSet, _ worker: Worker, workerCount: Int
     ) {
         precondition(
             tokenCount <= out.rowCount && firstColumn >= 0 && firstColumn + rowCount <= out.columnCount,
             "product out of range")
         let target = Product(
-            activations, tokenCount: tokenCount, into: out.row(0) + firstColumn, stride: out.columnCount,
-            accumulate: accumulate, kernels)
+            activations, isFine: isFine, tokenCount: tokenCount, into: out.row(0) + firstColumn,
+            stride: out.columnCount, accumulate: accumulate, kernels)
         multiply(target, worker, workerCount: workerCount)
     }
 

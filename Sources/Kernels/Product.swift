@@ -5,6 +5,8 @@ internal import CKernels
 /// The other operands of a product.
 struct Product {
     let activations: ActivationRows
+    /// Whether the 11-bit form of the activations is read.
+    let isFine: Bool
     let tokenCount: Int
     /// Shape [tokens, stride].
     let out: UnsafeMutablePointer<Float>
@@ -13,11 +15,12 @@ struct Product {
     let kernels: KernelSet
 
     init(
-        _ activations: ActivationRows, tokenCount: Int, into out: UnsafeMutablePointer<Float>, stride: Int,
-        accumulate: Bool, _ kernels: KernelSet
+        _ activations: ActivationRows, isFine: Bool = false, tokenCount: Int,
+        into out: UnsafeMutablePointer<Float>, stride: Int, accumulate: Bool, _ kernels: KernelSet
     ) {
         precondition(tokenCount <= activations.rowCount, "product out of range")
         self.activations = activations
+        self.isFine = isFine
         self.tokenCount = tokenCount
         self.out = out
         self.stride = stride
@@ -29,7 +32,7 @@ struct Product {
     func compute(_ part: PackedMatrix.Part, _ panels: Range<Int>, _ tokens: Range<Int>) {
         var matrix = pg_matrix(
             panels: part.panels, form: part.form, rows: Int32(part.rowCount), columns: Int32(part.columnCount))
-        var view = activations.view
+        var view = activations.view(isFine: isFine)
         kernels.functions.matmul(
             &matrix, Int32(panels.lowerBound), Int32(panels.upperBound), &view, Int32(tokens.lowerBound),
             Int32(tokens.upperBound), out + part.firstRow, stride, accumulate ? 1 : 0)

@@ -14,6 +14,7 @@ public struct ProductBenchmark {
 
     private let copies: [PackedMatrix]
     private let activations: ActivationRows
+    private let isFine: Bool
     private let output: FloatMatrix
     private let sinks: FloatMatrix
     private let arena: Arena
@@ -22,7 +23,7 @@ public struct ProductBenchmark {
 
     /// Makes pseudo-random weights of `format` and packs copies of them that total `totalBytes`.
     ///
-    /// - Parameter isFine: Whether activations have 11 bits, as the output head's.
+    /// - Parameter isFine: Whether activations have 11 bits, as those of the likeliest tokens' logits.
     public init(
         rowCount: Int, columnCount: Int, format: StorageFormat, isFine: Bool, maximumBatch: Int,
         totalBytes: Int = 256 << 20, _ kernels: KernelSet, pool: WorkerPool
@@ -48,7 +49,8 @@ public struct ProductBenchmark {
         packingRate = Double(packed) / (start.duration(to: clock.now) / .seconds(1))
         self.copies = copies
         activations = try ActivationRows(
-            rows: maximumBatch, columns: columnCount, isFine: isFine, in: arena, purpose: "activations")
+            rows: maximumBatch, columns: columnCount, hasFineForm: isFine, in: arena, purpose: "activations")
+        self.isFine = isFine
         output = try FloatMatrix(rows: maximumBatch, columns: rowCount, in: arena, purpose: "products")
         sinks = try FloatMatrix(rows: pool.workerCount, columns: 16, in: arena, purpose: "results")
         var generator = Noise()
@@ -97,7 +99,8 @@ public struct ProductBenchmark {
             pool.run { worker in
                 for copy in copies.prefix(visited) {
                     copy.multiply(
-                        activations, tokenCount: batch, into: output, kernels, worker, workerCount: pool.workerCount)
+                        activations, isFine: isFine, tokenCount: batch, into: output, kernels, worker,
+                        workerCount: pool.workerCount)
                 }
             }
         } / .seconds(1) / Double(visited)

@@ -168,6 +168,9 @@ struct Decoder {
         head.multiply(
             buffers.logitInputs, tokenCount: batch.logitRows.count, into: logits, firstColumn: share.firstToken,
             kernels, worker, workerCount: workerCount)
+        buffers.logitRefinement.refine(
+            logits, firstColumn: share.firstToken, of: head, buffers.logitInputs, tokenCount: batch.logitRows.count,
+            kernels, worker)
         if let cap = settings.logitSoftcap {
             let end = share.firstToken + head.rowCount, step = Self.cappedColumns
             let perRow = (head.rowCount + step - 1) / step

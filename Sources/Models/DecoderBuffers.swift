@@ -20,6 +20,7 @@ struct DecoderBuffers {
     let experts: ExpertBuffers?
     /// The normed rows whose logits are wanted, [logitRows, hiddenSize].
     let logitInputs: ActivationRows
+    let logitRefinement: LogitRefinement
     /// A row for each worker.
     let attentionScratch: FloatMatrix
     /// Attention of single parts of a context, [results, headSize + 2].
@@ -45,9 +46,11 @@ struct DecoderBuffers {
         experts = try configuration.experts.map { (experts) throws(KernelError) in
             try ExpertBuffers(experts, hiddenSize: hiddenSize, rows: rows, in: arena)
         }
-        // Errors of the head's inputs go straight to the logits: with 8 bits they would be a third of all divergence.
         logitInputs = try ActivationRows(
-            rows: logitRows, columns: hiddenSize, isFine: true, in: arena, purpose: purpose)
+            rows: logitRows, columns: hiddenSize, hasFineForm: true, in: arena, purpose: purpose)
+        logitRefinement = try LogitRefinement(
+            rows: logitRows, tokens: configuration.vocabularySize, workerCount: workerCount, in: arena,
+            purpose: purpose)
         attentionScratch = try FloatMatrix(
             rows: workerCount, columns: (scratchSize + 15) / 16 * 16, in: arena, purpose: purpose)
         attentionPartials = try FloatMatrix(

@@ -28,7 +28,7 @@ struct BenchKernelsCommand: ParsableCommand {
     @Option(parsing: .upToNextOption, help: "Formats of the weights, by GGUF's names.")
     var formats = ["q4_1", "q4_0", "q5_0", "q8_0", "q6_K"]
 
-    @Flag(help: "Activations of 11 bits instead of 8, as the output head reads them.")
+    @Flag(help: "Activations of 11 bits instead of 8, as the likeliest tokens' logits have them.")
     var fine = false
 
     @Option(parsing: .upToNextOption, help: "Numbers of tokens in a batch.")

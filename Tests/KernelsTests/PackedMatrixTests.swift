@@ -24,7 +24,7 @@ struct PackedMatrixTests {
     ) throws -> [[Float]] {
         let kernels = KernelSet(set)
         let activations = try ActivationRows(
-            rows: inputs.count, columns: matrix.columnCount, isFine: isFine, in: arena, purpose: "test")
+            rows: inputs.count, columns: matrix.columnCount, hasFineForm: isFine, in: arena, purpose: "test")
         for (row, values) in inputs.enumerated() {
             for (column, value) in values.enumerated() { activations.values[row, column] = value }
             if matrix.usesQuantizedActivations { activations.quantize(row: row, kernels) }
@@ -32,7 +32,8 @@ struct PackedMatrixTests {
         let out = try FloatMatrix(rows: inputs.count, columns: matrix.rowCount, in: arena, purpose: "test")
         try WorkerPool(workerCount: workers).run { worker in
             matrix.multiply(
-                activations, tokenCount: inputs.count, into: out, kernels, worker, workerCount: workers)
+                activations, isFine: isFine, tokenCount: inputs.count, into: out, kernels, worker,
+                workerCount: workers)
         }
         return rows(out)
     }

@@ -226,6 +226,8 @@ static void check_calls(const struct product *product) {
         check_call(product, &all[v], 0, panel_count, 0, TOKENS, 1);
         check_call(product, &all[v], panel_count - 1, panel_count, PG_TOKEN_TILE, TOKENS - 2, 0);
         check_call(product, &all[v], 0, panel_count - 1, PG_TOKEN_TILE, PG_TOKEN_TILE, 0);
+        check_call(product, &all[v], panel_count - 1, panel_count, 5, 6, 0);
+        check_call(product, &all[v], 0, panel_count, PG_TOKEN_TILE - 3, PG_TOKEN_TILE * 2 + 1, 1);
     }
 }
 

@@ -111,7 +111,7 @@ struct pg_activations {
 size_t pg_panel_bytes(int32_t form, int32_t columns);
 
 /// out[token, row] = (accumulate ? out[token, row] : 0) + Σ weights[row, column] × activations[token, column], for the
-/// rows of panels [panel_begin, panel_end) and tokens [token_begin, token_end); token_begin is a multiple of 16.
+/// rows of panels [panel_begin, panel_end) and tokens [token_begin, token_end).
 ///
 /// The order of summation for an element depends on the form and the number of columns alone; sums within a group are
 /// of integers, and exact.
