@@ -14,8 +14,8 @@ public struct LogitRefinement {
     private static let margin: Float = 8
     /// What a margin that holds too many is shortened by.
     private static let shortening: Float = 0.75
-    /// Of them a tile computes, and of all panels a tile looks at: a single row's are shared among the workers, and each
-    /// looks at what is in its cache, mostly.
+    /// Of them a tile computes, and of all panels a tile looks at: a single row's are shared among the workers, and
+    /// each looks at what is in its cache, mostly.
     private static let panelsPerTile = 8, panelsPerLook = 512
 
     /// The highest logit of each panel, [rows, panels].
@@ -48,7 +48,8 @@ public struct LogitRefinement {
     ) {
         precondition(
             firstColumn >= 0 && firstColumn + head.rowCount <= logits.vocabularySize
-                && tokenCount <= min(maxima.rowCount, logits.rowCapacity) && head.panelCount <= maxima.columnCount, "no such logits")
+                && tokenCount <= min(maxima.rowCount, logits.rowCapacity) && head.panelCount <= maxima.columnCount,
+            "no such logits")
         guard head.usesQuantizedActivations, let matrix = logits.matrix, tokenCount > 0 else { return }
         let product = Product(
             activations, isFine: true, tokenCount: tokenCount, into: matrix.row(0) + firstColumn,
