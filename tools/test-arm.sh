@@ -10,6 +10,7 @@ fixtures=Tests/KernelsTests/Fixtures/Dequantize
 flags=(-std=c11 -O3 -fno-math-errno -ffp-contract=off -Wall -Wextra -Werror)
 target=(--target=aarch64-linux-gnu -static -fuse-ld=lld)
 mkdir -p "$folder"
+rm -f "$folder"/*.log
 
 # The compiler that SwiftPM uses, which lies beside swift; an older clang in the path would not do.
 clang=$(command -v clang || true)

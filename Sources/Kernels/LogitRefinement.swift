@@ -97,6 +97,11 @@ public struct LogitRefinement {
     private func choosePanels(panelCount: Int32, token: Int, _ kernels: KernelSet, _ worker: Worker) {
         let maxima = maxima.row(token)
         let top = kernels.functions.argmax(maxima, panelCount).value
+        guard top > -.infinity else {
+            // Not one is a number: they are the sampler's to report.
+            counts[token] = 0
+            return
+        }
         var margin = Self.margin
         // Where many are as likely the nearest are chosen; were they all equal, the first.
         while margin > 0x1p-10, kernels.functions.count(maxima, panelCount, top - margin) > Self.mostPanels {

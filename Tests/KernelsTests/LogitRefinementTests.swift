@@ -33,25 +33,44 @@ struct LogitRefinementTests {
 
         /// The head's logits, behind three that are another's: all of 8 bits, all of 11, or of 8 and then refined.
         func logits(_ inputs: [[Float]], isFine: Bool = false, refines: Bool, workers: Int = 2) throws -> [[Float]] {
+            let activations = try activations(inputs)
+            let logits = LogitsBuffer(rowCapacity: inputs.count, vocabularySize: 3 + Self.tokens)
+            let out = try #require(logits.matrix)
+            try WorkerPool(workerCount: workers).run { worker in
+                matrix.multiply(
+                    activations, isFine: isFine, tokenCount: inputs.count, into: out, firstColumn: 3, kernels, worker,
+                    workerCount: workers)
+            }
+            if refines { try refine(logits, activations, workers: workers) }
+            return rows(out).map { Array($0.dropFirst(3)) }
+        }
+
+        /// What becomes of a row of logits that all have one value.
+        func refined(_ input: [Float], from value: Float) throws -> [Float] {
+            let logits = LogitsBuffer(rowCapacity: 1, vocabularySize: 3 + Self.tokens)
+            let out = try #require(logits.matrix)
+            for token in 0..<out.columnCount { out[0, token] = value }
+            try refine(logits, try activations([input]), workers: 1)
+            return Array(rows(out)[0].dropFirst(3))
+        }
+
+        private func activations(_ inputs: [[Float]]) throws -> ActivationRows {
             let activations = try ActivationRows(
                 rows: inputs.count, columns: Self.columns, hasFineForm: true, in: arena, purpose: "test")
             for (row, values) in inputs.enumerated() {
                 for (column, value) in values.enumerated() { activations.values[row, column] = value }
                 activations.quantize(row: row, kernels)
             }
-            let logits = LogitsBuffer(rowCapacity: inputs.count, vocabularySize: 3 + Self.tokens)
-            let out = try #require(logits.matrix)
+            return activations
+        }
+
+        private func refine(_ logits: LogitsBuffer, _ activations: ActivationRows, workers: Int) throws {
             let refinement = try LogitRefinement(
-                rows: inputs.count, tokens: Self.tokens, workerCount: workers, in: arena, purpose: "test")
+                rows: activations.rowCount, tokens: Self.tokens, workerCount: workers, in: arena, purpose: "test")
             try WorkerPool(workerCount: workers).run { worker in
-                matrix.multiply(
-                    activations, isFine: isFine, tokenCount: inputs.count, into: out, firstColumn: 3, kernels, worker,
-                    workerCount: workers)
-                guard refines else { return }
                 refinement.refine(
-                    logits, firstColumn: 3, of: matrix, activations, tokenCount: inputs.count, kernels, worker)
+                    logits, firstColumn: 3, of: matrix, activations, tokenCount: activations.rowCount, kernels, worker)
             }
-            return rows(out).map { Array($0.dropFirst(3)) }
         }
     }
 
@@ -97,13 +116,14 @@ struct LogitRefinementTests {
         }
     }
 
-    @Test("rows in which all logits are equal, or none is a number, end as they are")
+    @Test("of equal logits the first panels are computed again; where none is a number nothing is")
     func degenerate() throws {
-        let head = try Head()
-        let equal = [Float](repeating: 0, count: Head.columns), none = [Float](repeating: .nan, count: Head.columns)
-        let refined = try head.logits([equal, none, inputs(1)[0]], refines: true)
-        #expect(refined[0] == [Float](repeating: 0, count: Head.tokens))
-        #expect(refined[1].count == Head.tokens)
-        #expect(try refined[2] == head.logits(inputs(1), refines: true)[0])
+        let head = try Head(), input = inputs(1)[0], first = 32 * 16
+        let fine = try head.logits([input], isFine: true, refines: false)[0]
+        let refined = try head.refined(input, from: 0)
+        #expect(Array(refined[..<first]) == Array(fine[..<first]))
+        #expect(refined[first...].allSatisfy { $0 == 0 })
+        #expect(try head.refined(input, from: -.infinity).allSatisfy { $0 == -.infinity })
+        #expect(try head.refined(input, from: .nan).allSatisfy(\.isNaN))
     }
 }
